@@ -1,0 +1,18 @@
+//! The pure core: facts in, decisions out.
+//!
+//! Everything muster concludes about a fleet is a function of facts and of the position they have in the log. This crate
+//! holds that function and the words it is written in. It has no clock, no IO, no async and no randomness: time and ids
+//! are arguments, so every replica that folds the same log arrives at the same state.
+//!
+//! - [`family`]: the closed vocabulary of event families and kinds, and who owns each.
+//! - [`names`], [`ids`], [`time`]: parsed once at the edge, carried as types.
+//! - [`fact`]: what one event says, as far as the fold cares.
+//! - [`fleet`]: the state, and [`fleet::Fleet::apply`], which is total.
+#![deny(missing_docs)]
+
+pub mod fact;
+pub mod family;
+pub mod ids;
+pub mod names;
+pub mod state;
+pub mod time;
