@@ -1,1 +1,21 @@
-//! muster-wire.
+//! The contract: what travels between hosts, services and observers, and what is stored.
+//!
+//! To change this crate is to change the protocol. Stored shapes only grow; a shape that has to break gets a new number in
+//! its `dataschema`, and every number ever written still decodes. Domain types may be renamed at will: what is stored is
+//! written from the shapes here.
+//!
+//! - [`subject`]: [`Subject`] can be published to, [`Filter`] can be subscribed to; nothing else spells a subject.
+//! - [`envelope`]: the CloudEvents envelope around every event.
+//! - [`topology`]: streams, buckets and consumers, as data.
+//! - [`limits`]: every number both sides must agree on.
+#![deny(missing_docs)]
+
+pub mod envelope;
+pub mod limits;
+pub mod subject;
+pub mod time;
+pub mod token;
+pub mod topology;
+
+pub use envelope::{Envelope, RawData};
+pub use subject::{Filter, Request, Subject};

@@ -1,0 +1,131 @@
+//! Requests to the orchestrator: `orchestrator.v1.<noun>.<verb>.<caller>`.
+//!
+//! The caller is the last token, so that a publish permission can pin it: a request cannot lie about who asks. No stream
+//! may ever capture these subjects, or the stream's acknowledgement would be taken for the answer.
+
+use muster_domain::names::{HostName, NameError};
+use std::fmt;
+
+/// The prefix every request subject begins with.
+const PREFIX: &str = "orchestrator.v1";
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $variant:ident = $noun:literal . $verb:literal,)+) => {
+        /// What can be asked of the orchestrator.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Operation { $($(#[$doc])* $variant,)+ }
+
+        impl Operation {
+            /// Every operation.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// Noun and verb: two subject tokens.
+            pub const fn tokens(self) -> (&'static str, &'static str) {
+                match self { $(Self::$variant => ($noun, $verb),)+ }
+            }
+        }
+    };
+}
+
+operations! {
+    /// Version range and identity.
+    Hello = "service"."hello",
+    /// Uptime, position in the log, queue depth, last error.
+    Status = "service"."status",
+    /// Sessions, paged and filtered.
+    SessionsList = "sessions"."list",
+    /// One session, as the list shows it.
+    SessionsStatus = "sessions"."status",
+    /// One session with turns, spans and paged events.
+    SessionsDetail = "sessions"."detail",
+    /// Hosts.
+    HostsList = "hosts"."list",
+    /// The digest of the folded state at a position, for audits.
+    AuditDigest = "audit"."digest",
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (noun, verb) = self.tokens();
+        write!(f, "{noun}.{verb}")
+    }
+}
+
+/// Who asks: a host, an operator or a service, as one subject token.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Caller(HostName);
+
+impl Caller {
+    /// Takes a name that is one subject token.
+    ///
+    /// # Errors
+    /// [`NameError`] under the rules of host names.
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        HostName::new(name).map(Self)
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+/// Where one request is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What is asked.
+    pub operation: Operation,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+impl Request {
+    /// Reads a request subject; `None` when it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let tokens: Vec<&str> = text
+            .strip_prefix(PREFIX)?
+            .strip_prefix('.')?
+            .split('.')
+            .collect();
+        let [noun, verb, caller] = tokens[..] else {
+            return None;
+        };
+        let operation = Operation::ALL
+            .iter()
+            .copied()
+            .find(|operation| operation.tokens() == (noun, verb))?;
+        Some(Self {
+            operation,
+            caller: Caller::new(caller).ok()?,
+        })
+    }
+
+    /// What the answering side subscribes to: one operation of any caller.
+    pub fn endpoint(operation: Operation) -> String {
+        format!("{PREFIX}.{operation}.*")
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}.{}.{}", self.operation, self.caller.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_request_subject_reads_back() {
+        for operation in Operation::ALL.iter().copied() {
+            let request = Request {
+                operation,
+                caller: Caller::new("op-anna").unwrap(),
+            };
+            assert_eq!(Request::parse(&request.to_string()), Some(request));
+        }
+        assert_eq!(Request::parse("orchestrator.v1.sessions.list"), None);
+        assert_eq!(Request::parse("orchestrator.v1.sessions.list.a.b"), None);
+    }
+}
