@@ -1,0 +1,125 @@
+//! Values with units, and values that must not be shown.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use subtle::ConstantTimeEq;
+
+/// A size with its unit: `8MiB`, `512KB`.
+pub use bytesize::ByteSize;
+
+/// A duration with its unit: `30s`, `250ms`, `14d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub struct HumanDuration(#[serde(with = "humantime_serde")] pub Duration);
+
+impl HumanDuration {
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl From<Duration> for HumanDuration {
+    fn from(duration: Duration) -> Self {
+        Self(duration)
+    }
+}
+
+/// The path of a file that holds a secret, so that the secret itself is in no configuration, environment or process list.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct SecretFile(PathBuf);
+
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    #[error("secret file {path} cannot be read: {source}")]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("secret file {path} is empty: write the secret into it")]
+    Empty { path: PathBuf },
+}
+
+impl SecretFile {
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The content without surrounding white space.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError`]: an empty secret would be one that everybody knows.
+    pub fn read(&self) -> Result<Secret, SecretError> {
+        let path = &self.0;
+        let text = std::fs::read_to_string(path).map_err(|source| SecretError::Unreadable {
+            path: path.clone(),
+            source,
+        })?;
+        match text.trim() {
+            "" => Err(SecretError::Empty { path: path.clone() }),
+            secret => Ok(Secret::new(secret)),
+        }
+    }
+}
+
+/// Text that is never printed.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Compares in a time that depends on the lengths only.
+    pub fn matches(&self, given: &str) -> bool {
+        self.0.as_bytes().ct_eq(given.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let secret = Secret::new("hunter2");
+        assert_eq!(format!("{secret} {secret:?}"), "*** ***");
+        assert!(secret.matches("hunter2"));
+        assert!(!secret.matches("hunter") && !secret.matches("hunter3") && !secret.matches(""));
+    }
+
+    #[test]
+    fn a_secret_file_is_trimmed_and_must_not_be_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let file = SecretFile::new(&path);
+        assert!(matches!(file.read(), Err(SecretError::Unreadable { .. })));
+        std::fs::write(&path, "\n").unwrap();
+        assert!(matches!(file.read(), Err(SecretError::Empty { .. })));
+        std::fs::write(&path, "abc\n").unwrap();
+        assert_eq!(file.read().unwrap().expose(), "abc");
+    }
+}

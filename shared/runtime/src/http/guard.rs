@@ -1,0 +1,234 @@
+//! Who may call.
+//!
+//! - `Host` must be loopback, the bound address, or configured: a rebound name is none of them. Ports are not compared
+//!   for loopback, because containers map them, and a rebinding page cannot choose the name.
+//! - `Origin`, which browsers send with everything but plain reads, must be the surface's own or configured.
+//! - `Sec-Fetch-Site: cross-site` is refused, except for following a link: answers to notices are links in a chat.
+//! - The bearer token is asked for where one is configured, and one must be configured off loopback. Probes and scrapes
+//!   (`/healthz`, `/readyz`, `/metrics`) need none, so that a supervisor needs no secret; they tell no more than counts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+
+use super::{Config, Problem};
+use crate::config::{Secret, SecretError};
+
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
+/// The checks of one HTTP surface.
+#[derive(Debug, Clone)]
+pub struct Guard(Arc<Rules>);
+
+#[derive(Debug)]
+struct Rules {
+    hosts: Vec<String>,
+    origins: Vec<String>,
+    token: Option<Secret>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    #[error(transparent)]
+    Token(#[from] SecretError),
+    #[error(
+        "http.listen {listen} can be reached from other machines: set http.token_file (or MUSTER_TOKEN_FILE), or listen on 127.0.0.1"
+    )]
+    OpenToAll { listen: SocketAddr },
+}
+
+impl Guard {
+    /// # Errors
+    ///
+    /// [`GuardError`] where the token cannot be read, or there is none and `listen` is not loopback.
+    pub fn new(config: &Config) -> Result<Self, GuardError> {
+        let listen = config.listen;
+        let token = config
+            .token_file
+            .as_ref()
+            .map(|file| file.read())
+            .transpose()?;
+        if token.is_none() && !listen.ip().is_loopback() {
+            return Err(GuardError::OpenToAll { listen });
+        }
+        let mut hosts: Vec<String> = config
+            .allowed_hosts
+            .iter()
+            .map(|host| host.to_ascii_lowercase())
+            .collect();
+        if !listen.ip().is_unspecified() {
+            hosts.push(bare(&listen));
+        }
+        let origins = config
+            .allowed_origins
+            .iter()
+            .map(|origin| origin.to_ascii_lowercase())
+            .collect();
+        Ok(Self(Arc::new(Rules {
+            hosts,
+            origins,
+            token,
+        })))
+    }
+
+    /// Puts the checks before every route of `router`, and problem documents in place of bare 404 and 405.
+    pub fn protect(self, router: Router) -> Router {
+        let missing = || {
+            std::future::ready(Problem::new(
+                StatusCode::NOT_FOUND,
+                "not-found",
+                "no such path",
+            ))
+        };
+        let wrong = || {
+            let problem = Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "not with this method",
+            );
+            std::future::ready(problem)
+        };
+        router
+            .method_not_allowed_fallback(wrong)
+            .fallback(missing)
+            .layer(from_fn_with_state(self, check))
+    }
+
+    fn admit(&self, request: &Request) -> Result<(), Problem> {
+        let headers = request.headers();
+        let host = self.host(request)?;
+        self.origin(headers, &host)?;
+        fetch_site(request.method(), headers)?;
+        if PROBES.contains(&request.uri().path()) {
+            Ok(())
+        } else {
+            self.token(headers)
+        }
+    }
+
+    fn host(&self, request: &Request) -> Result<Authority, Problem> {
+        let refuse = || {
+            Problem::new(
+                StatusCode::FORBIDDEN,
+                "foreign-host",
+                "this service is not called by that name: see http.allowed_hosts",
+            )
+        };
+        let mut given = request.headers().get_all(header::HOST).iter();
+        let (Some(host), None) = (given.next(), given.next()) else {
+            return Err(refuse());
+        };
+        let host: Authority = host
+            .to_str()
+            .ok()
+            .and_then(|host| host.parse().ok())
+            .ok_or_else(refuse)?;
+        // A request line with a name of its own outranks the header.
+        let agreed = request
+            .uri()
+            .authority()
+            .is_none_or(|authority| *authority == host);
+        let plain = !host.as_str().contains('@');
+        if agreed && plain && self.is_ours(&host) {
+            Ok(host)
+        } else {
+            Err(refuse())
+        }
+    }
+
+    fn is_ours(&self, host: &Authority) -> bool {
+        let name = host.host().to_ascii_lowercase();
+        let is_loopback = name == "localhost"
+            || name
+                .trim_matches(['[', ']'])
+                .parse()
+                .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+        let whole = host.as_str().to_ascii_lowercase();
+        is_loopback
+            || self
+                .0
+                .hosts
+                .iter()
+                .any(|allowed| *allowed == name || *allowed == whole)
+    }
+
+    fn origin(&self, headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
+        let Some(origin) = headers.get(header::ORIGIN) else {
+            return Ok(());
+        };
+        let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
+        // The host was checked before, so a page served under it is ours.
+        let host = host.as_str().to_ascii_lowercase();
+        let is_own = [format!("http://{host}"), format!("https://{host}")].contains(&origin);
+        if is_own || self.0.origins.contains(&origin) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "foreign-origin",
+            "pages of that origin may not call: see http.allowed_origins",
+        ))
+    }
+
+    fn token(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let Some(token) = &self.0.token else {
+            return Ok(());
+        };
+        let given = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let given = given
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        if given.is_some_and(|(_, given)| token.matches(given.trim())) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "send authorization: Bearer with the token of this service",
+        ))
+    }
+}
+
+fn fetch_site(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    let is = |name: &HeaderName, value: &str| {
+        headers
+            .get(name)
+            .is_some_and(|given| given.as_bytes() == value.as_bytes())
+    };
+    // Nothing changes by a GET, and a page cannot read where its link led.
+    let follows_link = *method == Method::GET && is(&SEC_FETCH_MODE, "navigate");
+    // A configured origin was let through by name already.
+    let known_origin = headers.contains_key(header::ORIGIN);
+    if is(&SEC_FETCH_SITE, "cross-site") && !follows_link && !known_origin {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "cross-site",
+            "pages of other sites may not call",
+        ));
+    }
+    Ok(())
+}
+
+fn bare(listen: &SocketAddr) -> String {
+    match listen {
+        SocketAddr::V4(v4) => v4.ip().to_string(),
+        SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+    }
+}
+
+async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    match guard.admit(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
