@@ -1,0 +1,88 @@
+//! How far the worker got, and until when it may stay there.
+//!
+//! An ingest that cannot be reached must not cost the agent more than a moment, one that was
+//! reached may be waited for as long as the budget says (an approval waits for a person). So the
+//! deadline depends on the stage, and one budget bounds them all.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// For a first connection: a live ingest accepts within a millisecond, a restarting one is back
+/// within this, and an agent feels no more than a stutter when neither is there.
+pub(crate) const CONNECT: Duration = Duration::from_millis(500);
+
+/// For the first frame of ingest on a connection, which it sends before any work.
+const GREETING: Duration = Duration::from_secs(2);
+
+/// In the order of their happening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    ReadingInput,
+    Connecting,
+    AwaitingGreeting,
+    /// Ingest has greeted once; kept through reconnects.
+    AwaitingAnswer,
+}
+
+#[derive(Clone)]
+pub(crate) struct Progress {
+    end: Instant,
+    reached: Arc<Mutex<(Stage, Instant)>>,
+}
+
+impl Progress {
+    pub(crate) fn new(started: Instant, budget: Duration) -> Self {
+        Self {
+            end: started + budget,
+            reached: Arc::new(Mutex::new((Stage::ReadingInput, started))),
+        }
+    }
+
+    /// Moves on to `stage`; never back, so that a reconnect keeps the longer patience.
+    pub(crate) fn reach(&self, stage: Stage) {
+        let mut reached = self.reached();
+        if reached.0 < stage {
+            *reached = (stage, Instant::now());
+        }
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.reached().0
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        let (stage, since) = *self.reached();
+        match stage {
+            Stage::ReadingInput | Stage::AwaitingAnswer => self.end,
+            Stage::Connecting => self.end.min(since + CONNECT),
+            Stage::AwaitingGreeting => self.end.min(since + GREETING),
+        }
+    }
+
+    /// How long to wait before looking at the deadline again. A stage never ends sooner than
+    /// [`CONNECT`] after it began, so looking that often misses no deadline, and the worker need
+    /// not wake the watcher at every step. The last stage's deadline is fixed.
+    pub(crate) fn next_look(&self) -> Duration {
+        let left = self.deadline().saturating_duration_since(Instant::now());
+        match self.stage() {
+            Stage::AwaitingAnswer => left,
+            Stage::ReadingInput | Stage::Connecting | Stage::AwaitingGreeting => left.min(CONNECT),
+        }
+    }
+
+    fn reached(&self) -> MutexGuard<'_, (Stage, Instant)> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ReadingInput => "reading the agent's input",
+            Self::Connecting => "connecting to ingest",
+            Self::AwaitingGreeting => "waiting for ingest to greet",
+            Self::AwaitingAnswer => "waiting for ingest to answer",
+        })
+    }
+}
