@@ -9,8 +9,20 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::config::HumanDuration;
+
+/// The `[shutdown]` section of every service.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How long the parts may take to end after the drain was requested. Two seconds of flushing telemetry come on top:
+    /// keep the sum within what the supervisor waits before it kills (docker: 10 s).
+    pub grace: HumanDuration,
+}
 
 #[derive(Clone, Default)]
 pub struct Drain {

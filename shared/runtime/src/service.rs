@@ -25,6 +25,9 @@ use flags::{Command, ConfigCommand, Invocation};
 /// How long the last spans and metrics may take; within the ten seconds a container runtime waits, after the drain.
 const FLUSH: Duration = Duration::from_secs(2);
 
+/// Variables of one meaning for all services.
+const ALIASES: &[(&str, &str)] = &[("MUSTER_TOKEN_FILE", "http.token_file")];
+
 /// What a service is called and how it is configured.
 #[derive(Debug, Clone, Copy)]
 pub struct Service {
@@ -75,7 +78,7 @@ impl Service {
             file: flags.config,
             env_prefix: self.env_prefix,
             env: env.into_iter().collect(),
-            aliases: &[("MUSTER_TOKEN_FILE", "http.token_file")],
+            aliases: ALIASES,
             overrides: flags.set,
         }
     }

@@ -21,8 +21,7 @@ use crate::json::WithTrace;
 use crate::metrics::Metrics;
 
 /// What is exported as spans. The exporters' own libraries are silent, or sending a span would make the next one.
-const SPANS: &str = "info,hyper=off,h2=off,tonic=off,reqwest=off,tower=off,opentelemetry=off,opentelemetry_sdk=off,\
-                     opentelemetry_otlp=off";
+const SPANS: &str = "info,hyper=off,h2=off,tonic=off,reqwest=off,tower=off,opentelemetry=off";
 
 /// How long after the deadline the flushing threads are believed to report still.
 const SLACK: Duration = Duration::from_millis(200);

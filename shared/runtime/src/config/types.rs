@@ -29,6 +29,7 @@ impl From<Duration> for HumanDuration {
 }
 
 /// The path of a file that holds a secret, so that the secret itself is in no configuration, environment or process list.
+/// An empty path stands for "none", so that a default file can show the key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct SecretFile(PathBuf);
@@ -48,6 +49,10 @@ impl SecretFile {
 
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    pub fn is_set(&self) -> bool {
+        !self.0.as_os_str().is_empty()
     }
 
     /// The content without surrounding white space.

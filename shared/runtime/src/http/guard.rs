@@ -54,6 +54,7 @@ impl Guard {
         let token = config
             .token_file
             .as_ref()
+            .filter(|file| file.is_set())
             .map(|file| file.read())
             .transpose()?;
         if token.is_none() && !listen.ip().is_loopback() {

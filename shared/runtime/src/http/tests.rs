@@ -99,6 +99,24 @@ async fn only_known_hosts_and_origins_may_call() {
 }
 
 #[tokio::test]
+async fn a_request_line_cannot_name_another_host_than_the_header() {
+    let router = guarded(&config("127.0.0.1:4180"));
+    let host = [("host", "localhost:4180")];
+    assert_eq!(
+        ask(&router, "GET", "http://localhost:4180/x", &host)
+            .await
+            .status(),
+        StatusCode::OK
+    );
+    assert_eq!(
+        ask(&router, "GET", "http://evil.example/x", &host)
+            .await
+            .status(),
+        StatusCode::FORBIDDEN
+    );
+}
+
+#[tokio::test]
 async fn a_token_is_asked_for_where_one_is_set() {
     let (_folder, config) = with_token("0.0.0.0:4180");
     let router = guarded(&config);
@@ -126,7 +144,11 @@ async fn a_token_is_asked_for_where_one_is_set() {
 
 #[test]
 fn an_open_address_without_a_token_is_a_configuration_error() {
-    let error = Guard::new(&config("0.0.0.0:4180")).unwrap_err().to_string();
+    let open = Config {
+        token_file: Some(SecretFile::new("")),
+        ..config("0.0.0.0:4180")
+    };
+    let error = Guard::new(&open).unwrap_err().to_string();
     assert!(
         error.contains("0.0.0.0:4180") && error.contains("http.token_file"),
         "{error}"

@@ -1,5 +1,5 @@
-use std::io;
-use std::net::TcpListener;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use opentelemetry_sdk::trace::InMemorySpanExporter;
@@ -9,55 +9,111 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::*;
 use crate::config::{Otlp, Protocol};
 
-fn to_black_hole(listener: &TcpListener) -> Otlp {
+fn exporting_to(listener: &TcpListener, protocol: Protocol) -> Otlp {
     Otlp {
         enabled: true,
         endpoint: format!("http://{}", listener.local_addr().unwrap()),
-        protocol: Protocol::Http,
+        protocol,
         timeout: Duration::from_millis(300),
         ..Otlp::default()
     }
 }
 
-#[test]
-fn a_collector_that_never_answers_holds_nobody_up() {
-    // Bound and never accepted: the kernel completes the handshake, and no byte comes back.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let otlp = to_black_hole(&silent);
+fn guard(otlp: &Otlp) -> Guard {
     let tracer = SdkTracerProvider::builder()
-        .with_batch_exporter(export::spans(&otlp).unwrap())
+        .with_batch_exporter(export::spans(otlp).unwrap())
         .build();
+    let resource = Resource::builder_empty().build();
     let metrics = Metrics::build(
         "muster-test",
-        Resource::builder_empty().build(),
-        Some(export::metrics(&otlp).unwrap()),
+        resource,
+        Some(export::metrics(otlp).unwrap()),
     );
     metrics.counter("muster_test_total", "anything", &[]).add(1);
-
-    let layer = tracing_opentelemetry::layer().with_tracer(tracer.tracer("test"));
-    let started = Instant::now();
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-        for _ in 0..10_000 {
-            info_span!("work").in_scope(|| ());
-        }
-    });
-    let per_span = started.elapsed() / 10_000;
-    assert!(
-        per_span < Duration::from_millis(1),
-        "a span took {per_span:?}"
-    );
-
-    let started = Instant::now();
     Guard {
         metrics,
         tracer: Some(tracer),
     }
-    .shutdown(Duration::from_millis(500));
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "flushing took {:?}",
-        started.elapsed()
+}
+
+fn record(guard: &Guard, spans: u32) {
+    let tracer = guard.tracer.as_ref().unwrap().tracer("test");
+    let layer = tracing_opentelemetry::layer().with_tracer(tracer);
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        for _ in 0..spans {
+            info_span!("work").in_scope(|| ());
+        }
+    });
+}
+
+#[test]
+fn a_collector_that_never_answers_holds_nobody_up() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for protocol in [Protocol::Http, Protocol::Grpc] {
+        // Bound and never accepted: the kernel completes the handshake, and no byte comes back.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let guard = runtime.block_on(async { guard(&exporting_to(&silent, protocol)) });
+
+        let started = Instant::now();
+        record(&guard, 10_000);
+        let per_span = started.elapsed() / 10_000;
+        assert!(
+            per_span < Duration::from_millis(1),
+            "{protocol:?}: a span took {per_span:?}"
+        );
+
+        let started = Instant::now();
+        guard.shutdown(Duration::from_millis(500));
+        assert!(
+            started.elapsed() < Duration::from_secs(2),
+            "{protocol:?}: flushing took {:?}",
+            started.elapsed()
+        );
+    }
+}
+
+#[test]
+fn spans_and_metrics_reach_the_paths_of_the_collector() {
+    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+    let guard = guard(&exporting_to(&collector, Protocol::Http));
+    record(&guard, 1);
+    let serving = thread::spawn(move || {
+        let mut paths: Vec<String> = collector
+            .incoming()
+            .take(2)
+            .map(|stream| answer(stream.unwrap()))
+            .collect();
+        paths.sort();
+        paths
+    });
+    guard.shutdown(Duration::from_secs(5));
+    assert_eq!(
+        serving.join().unwrap(),
+        ["POST /v1/metrics HTTP/1.1", "POST /v1/traces HTTP/1.1"]
     );
+}
+
+/// Takes one request, says it was accepted, and returns its first line.
+fn answer(stream: TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let (mut head, mut length) = (Vec::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if line.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        head.push(line.trim().to_owned());
+    }
+    reader.read_exact(&mut vec![0; length]).unwrap();
+    reader
+        .into_inner()
+        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    head.swap_remove(0)
 }
 
 #[test]
