@@ -3,6 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::routing::post;
 use muster_runtime::exit::Failure;
 use muster_runtime::http::{self, Guard};
 use muster_runtime::service::{self, Context, Service, Settings};
@@ -62,7 +66,12 @@ async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "listening");
 
     health.condition("everything").set_ok();
-    let router = guard.protect(health::router(health, metrics));
+    let echo =
+        async |State(config): State<http::Config>, body: Body| http::read_body(body, &config).await;
+    let router = Router::new()
+        .route("/echo", post(echo))
+        .with_state(config.http.clone());
+    let router = guard.protect(router.merge(health::router(health, metrics)));
     drain.part("http", {
         let drain = drain.clone();
         async move { http::serve(listener, router, &config.http, &drain).await }

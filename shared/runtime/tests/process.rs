@@ -112,10 +112,12 @@ fn a_signal_drains_and_exits_with_zero() {
 #[test]
 fn a_second_signal_exits_at_once() {
     let mut service = Running::new();
-    // An unfinished request keeps the drain waiting for its grace.
+    // A request that is being read keeps the drain waiting for its grace.
     let mut open = TcpStream::connect(&service.address).unwrap();
-    open.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n")
-        .unwrap();
+    open.write_all(b"POST /echo HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n").unwrap();
+    let mut goes_on = String::new();
+    BufReader::new(&open).read_line(&mut goes_on).unwrap();
+    assert!(goes_on.starts_with("HTTP/1.1 100"), "{goes_on}");
     service.signal(Signal::TERM);
     service.logged("a second signal exits at once");
     service.signal(Signal::INT);
