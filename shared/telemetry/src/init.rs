@@ -8,17 +8,17 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::dispatcher;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use tracing::{Subscriber, dispatcher};
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::config::{Config, LogFormat};
 use crate::export;
 use crate::json::WithTrace;
 use crate::metrics::Metrics;
+use crate::spans;
 
 /// What is exported as spans. The exporters' own libraries are silent, or sending a span would make the next one.
 const SPANS: &str = "info,hyper=off,h2=off,tonic=off,reqwest=off,tower=off,opentelemetry=off";
@@ -45,11 +45,11 @@ pub fn init(
 ) -> Guard {
     let otlp = &config.otlp;
     let first = !dispatcher::has_been_set();
-    let spans = (otlp.enabled && otlp.traces && first).then(|| export::spans(otlp));
+    let traced = (otlp.enabled && otlp.traces && first).then(|| export::spans(otlp));
     let pushed = (otlp.enabled && otlp.metrics).then(|| export::metrics(otlp));
 
     let resource = resource(config, service, version, instance);
-    let (span_exporter, no_spans) = apart(spans);
+    let (span_exporter, no_spans) = apart(traced);
     let tracer = span_exporter.map(|exporter| {
         SdkTracerProvider::builder()
             .with_resource(resource.clone())
@@ -57,10 +57,9 @@ pub fn init(
             .build()
     });
     if first {
-        subscribe(
-            config,
-            tracer.as_ref().map(|provider| provider.tracer(service)),
-        );
+        let tracer = tracer.as_ref().map(|provider| provider.tracer(service));
+        // Lost only to a subscriber set in the same moment, which then has the logs.
+        let _ = subscriber(config, tracer).try_init();
     }
     let (metric_exporter, no_metrics) = apart(pushed);
     for error in no_spans.into_iter().chain(no_metrics) {
@@ -149,25 +148,23 @@ fn resource(
         .build()
 }
 
-fn subscribe(config: &Config, tracer: Option<opentelemetry_sdk::trace::SdkTracer>) {
-    let spans = tracer.map(|tracer| {
-        tracing_opentelemetry::layer()
-            .with_tracer(tracer)
-            .with_filter(EnvFilter::new(SPANS))
-    });
-    let subscriber = tracing_subscriber::registry()
-        .with(spans)
-        .with(lines(config));
-    // Lost only to a subscriber set in the same moment, which then has the logs.
-    let _ = subscriber.try_init();
+fn subscriber(config: &Config, tracer: Option<SdkTracer>) -> impl Subscriber + Send + Sync {
+    // A list and not an optional layer: an absent one would want every span, and undo the filters of the others.
+    let mut layers = vec![lines(config)];
+    if let Some(tracer) = tracer {
+        layers.push(
+            tracing_opentelemetry::layer()
+                .with_tracer(tracer)
+                .with_filter(EnvFilter::new(SPANS))
+                .boxed(),
+        );
+    }
+    tracing_subscriber::registry().with(layers)
 }
 
-fn lines<S>(config: &Config) -> Box<dyn Layer<S> + Send + Sync>
-where
-    S: tracing::Subscriber + for<'lookup> LookupSpan<'lookup>,
-{
+fn lines(config: &Config) -> Box<dyn Layer<Registry> + Send + Sync> {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let filter = EnvFilter::new(&config.log);
+    let filter = EnvFilter::new(format!("{},{}=off", config.log, spans::TARGET));
     match config.log_format {
         LogFormat::Text => lines.with_filter(filter).boxed(),
         LogFormat::Json => lines

@@ -3,13 +3,20 @@
 //! A span is named after the subject's template, never the subject: subjects hold session ids, and a trace store that
 //! sees one name per session cannot aggregate. What is not known yet is declared empty, and recorded under its name in
 //! [`crate::fields`] when it is; `tracing` ignores the record of an undeclared field.
+//!
+//! These spans are for traces only. Log lines do not take part in them, so that without OpenTelemetry nobody wants them
+//! and they cost one branch per message.
 
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
+/// What the filter of the log lines knows these spans by.
+pub(crate) const TARGET: &str = "messaging";
+
 /// Publishing one message, or one atomic batch, until the acknowledgement.
 pub fn publish(template: &str) -> Span {
     info_span!(
+        target: TARGET,
         "publish",
         otel.name = format!("publish {template}"),
         otel.kind = "producer",
@@ -34,6 +41,7 @@ pub fn publish(template: &str) -> Span {
 /// Handling one delivery for the durable `consumer`.
 pub fn process(template: &str, consumer: &str) -> Span {
     info_span!(
+        target: TARGET,
         "process",
         otel.name = format!("process {template}"),
         otel.kind = "consumer",
