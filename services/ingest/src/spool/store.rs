@@ -1,0 +1,417 @@
+//! The store under the spool: what is written in one transaction, and what can be read.
+//!
+//! Each lane is a table keyed by sequence, so that appending touches the last leaf and trimming frees whole pages from the
+//! front. The next sequence is not stored: it follows from the last record and the acked watermark, which is always written
+//! together with a trim. That saves a page per commit.
+
+use std::{
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use muster_domain::ids::ProducerId;
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params,
+};
+use uuid::{Builder, Uuid};
+
+use super::{Lane, OpenError, Origin, Parked, Stored, unix_ms};
+
+const FORMAT: u32 = 1;
+const FILE: &str = "spool.db";
+/// SQLite's own default, named because used bytes and the write-ahead log are counted in it.
+pub(super) const PAGE_BYTES: u64 = 4096;
+/// Rows rewritten between two looks at a cursor; bounds memory, not the transaction.
+const REWRITE_CHUNK: usize = 256;
+
+/// 512 KiB of page cache per connection: appends and drains are sequential, a larger one only costs memory. Nothing is
+/// checkpointed within a commit; the writer does that once its callers are answered.
+const SETTINGS: &str = "pragma page_size = 4096; pragma auto_vacuum = incremental; pragma journal_mode = wal;
+    pragma synchronous = full; pragma cache_size = -512; pragma temp_store = memory; pragma wal_autocheckpoint = 0;
+    pragma journal_size_limit = 8388608; pragma foreign_keys = off;";
+
+const SCHEMA: &str = "
+    create table producer (id blob not null);
+    create table watermark (lane integer primary key, acked integer not null) without rowid;
+    create table events (seq integer primary key, at_ms integer not null, bytes blob not null);
+    create table transcript (seq integer primary key, at_ms integer not null, bytes blob not null);
+    create table parked (id integer primary key autoincrement, at_ms integer not null, reason text not null,
+        lane integer, producer blob, seq integer, bytes blob not null);
+    insert into watermark values (0, 0), (1, 0);";
+
+pub(super) struct Store {
+    connection: Connection,
+}
+
+/// Where a lane stood when it was opened.
+pub(super) struct Position {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) acked: u64,
+}
+
+pub(super) struct Record {
+    pub(super) lane: Lane,
+    pub(super) seq: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Store {
+    pub(super) fn open(dir: &Path) -> Result<Self, OpenError> {
+        let mut connection = Connection::open(dir.join(FILE))?;
+        connection.execute_batch(SETTINGS)?;
+        let found: u32 = connection.query_row("pragma user_version", [], |row| row.get(0))?;
+        match found {
+            0 => {
+                let transaction = connection.transaction()?;
+                transaction.execute_batch(SCHEMA)?;
+                transaction.execute(
+                    "insert into producer values (?)",
+                    [mint().as_uuid().as_bytes()],
+                )?;
+                transaction.pragma_update(None, "user_version", FORMAT)?;
+                transaction.commit()?;
+            }
+            FORMAT => {}
+            found => {
+                return Err(OpenError::Newer {
+                    found,
+                    known: FORMAT,
+                });
+            }
+        }
+        Ok(Self { connection })
+    }
+
+    pub(super) fn producer(&self) -> rusqlite::Result<ProducerId> {
+        self.connection
+            .query_row("select id from producer", [], |row| producer(row, 0))
+    }
+
+    pub(super) fn position(&self, lane: Lane) -> rusqlite::Result<Position> {
+        let acked = self.connection.query_row(
+            "select acked from watermark where lane = ?",
+            [lane.code()],
+            |row| unsigned(row, 0),
+        )?;
+        let edge = |end: &str| {
+            let sql = format!("select {end}(seq) from {}", lane.table());
+            self.connection
+                .query_row(&sql, [], |row| row.get::<_, Option<i64>>(0))
+        };
+        let last = edge("max")?.map_or(acked, i64::cast_unsigned);
+        let first = edge("min")?.map_or(last + 1, i64::cast_unsigned);
+        Ok(Position { first, last, acked })
+    }
+
+    pub(super) fn insert(&mut self, records: &[Record]) -> rusqlite::Result<()> {
+        let at_ms = unix_ms().cast_signed();
+        let transaction = self.begin()?;
+        for Record { lane, seq, bytes } in records {
+            transaction.prepare_cached(lane.insert())?.execute(params![
+                seq.cast_signed(),
+                at_ms,
+                bytes
+            ])?;
+        }
+        transaction.commit()
+    }
+
+    /// Removes up to `seq`, writing the watermarks with it: the next sequence depends on them once a lane is empty.
+    pub(super) fn trim(&mut self, lane: Lane, seq: u64, acked: [u64; 2]) -> rusqlite::Result<()> {
+        let transaction = self.begin()?;
+        write_watermarks(&transaction, acked)?;
+        transaction
+            .prepare_cached(lane.trim())?
+            .execute([seq.cast_signed()])?;
+        transaction.commit()
+    }
+
+    pub(super) fn save_watermarks(&mut self, acked: [u64; 2]) -> rusqlite::Result<()> {
+        let transaction = self.begin()?;
+        write_watermarks(&transaction, acked)?;
+        transaction.commit()
+    }
+
+    pub(super) fn park(
+        &mut self,
+        lane: Lane,
+        seq: u64,
+        reason: &str,
+        tombstone: &[u8],
+    ) -> rusqlite::Result<bool> {
+        let transaction = self.begin()?;
+        let copy = format!(
+            "insert into parked (at_ms, reason, lane, producer, seq, bytes)
+             select ?, ?, ?, producer.id, seq, bytes from {}, producer where seq = ?",
+            lane.table()
+        );
+        let at_ms = unix_ms().cast_signed();
+        let copied = transaction.execute(
+            &copy,
+            params![at_ms, reason, lane.code(), seq.cast_signed()],
+        )?;
+        transaction.execute(
+            lane.replace(),
+            params![seq.cast_signed(), seq.cast_signed(), tombstone],
+        )?;
+        transaction.commit()?;
+        Ok(copied == 1)
+    }
+
+    /// Keeps an unreadable input within the two bounds; returns how many older ones made room.
+    pub(super) fn park_raw(
+        &mut self,
+        reason: &str,
+        bytes: &[u8],
+        max: (u64, u64),
+    ) -> rusqlite::Result<u64> {
+        let transaction = self.begin()?;
+        transaction.execute(
+            "insert into parked (at_ms, reason, bytes) values (?, ?, ?)",
+            params![unix_ms().cast_signed(), reason, bytes],
+        )?;
+        let dropped = transaction.execute(
+            "delete from parked where id in (select id from (select id,
+                 row_number() over newest as count, sum(length(bytes)) over newest as size from parked
+                 where lane is null window newest as (order by id desc rows unbounded preceding))
+             where count > ? or size > ?)",
+            params![max.0.cast_signed(), max.1.cast_signed()],
+        )?;
+        transaction.commit()?;
+        Ok(dropped as u64)
+    }
+
+    pub(super) fn discard_parked(&mut self, id: u64) -> rusqlite::Result<u64> {
+        Ok(self
+            .connection
+            .execute("delete from parked where id <= ?", [id.cast_signed()])? as u64)
+    }
+
+    /// A new producer, all or nothing: drops what is acked and moves the rest down to 1. A record never moves up, so the
+    /// place it goes to is always free.
+    pub(super) fn remint(
+        &mut self,
+        acked: [u64; 2],
+        mut reencode: impl FnMut(Lane, Origin, Vec<u8>) -> Vec<u8>,
+    ) -> rusqlite::Result<ProducerId> {
+        let producer = mint();
+        let transaction = self.begin()?;
+        transaction.execute(
+            "update producer set id = ?",
+            [producer.as_uuid().as_bytes()],
+        )?;
+        write_watermarks(&transaction, [0, 0])?;
+        for lane in Lane::ALL {
+            let shift = acked[lane.index()];
+            transaction.execute(lane.trim(), [shift.cast_signed()])?;
+            let mut next = shift + 1;
+            loop {
+                let chunk = read_from(&transaction, lane, next, REWRITE_CHUNK, usize::MAX)?;
+                let Some(last) = chunk.last() else { break };
+                next = last.seq + 1;
+                for Stored { seq, bytes } in chunk {
+                    let origin = Origin {
+                        producer,
+                        seq: seq - shift,
+                    };
+                    let bytes = reencode(lane, origin, bytes);
+                    transaction
+                        .prepare_cached(lane.replace())?
+                        .execute(params![seq.cast_signed(), origin.seq.cast_signed(), bytes])?;
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(producer)
+    }
+
+    /// Bytes in pages that hold something, and bytes in free ones.
+    pub(super) fn space(&self) -> rusqlite::Result<(u64, u64)> {
+        let count = |pragma| {
+            self.connection
+                .prepare_cached(pragma)?
+                .query_row([], |row| unsigned(row, 0))
+        };
+        let free = count("pragma freelist_count")?;
+        Ok((
+            (count("pragma page_count")? - free) * PAGE_BYTES,
+            free * PAGE_BYTES,
+        ))
+    }
+
+    /// Copies the write-ahead log into the file as far as readers allow, so that it starts over.
+    pub(super) fn checkpoint(&self) -> rusqlite::Result<()> {
+        self.connection
+            .query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))
+    }
+
+    /// Gives up to `bytes` of free pages back to the file system.
+    pub(super) fn shrink(&self, bytes: u64) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare(&format!(
+            "pragma incremental_vacuum({})",
+            bytes / PAGE_BYTES
+        ))?;
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+        Ok(())
+    }
+
+    fn begin(&mut self) -> rusqlite::Result<Transaction<'_>> {
+        self.connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+    }
+}
+
+pub(super) fn open_reader(dir: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let reader = Connection::open_with_flags(dir.join(FILE), flags)?;
+    reader.execute_batch("pragma cache_size = -512")?;
+    Ok(reader)
+}
+
+pub(super) fn read_from(
+    reader: &Connection,
+    lane: Lane,
+    seq: u64,
+    max_records: usize,
+    max_bytes: usize,
+) -> rusqlite::Result<Vec<Stored>> {
+    let mut statement = reader.prepare_cached(lane.read())?;
+    let mut rows = statement.query([seq.cast_signed()])?;
+    let mut records = Vec::new();
+    let mut size_bytes = 0;
+    while records.len() < max_records
+        && let Some(row) = rows.next()?
+    {
+        let record = Stored {
+            seq: unsigned(row, 0)?,
+            bytes: row.get(1)?,
+        };
+        size_bytes += record.bytes.len();
+        if size_bytes > max_bytes && !records.is_empty() {
+            break;
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
+pub(super) fn stored_at(
+    reader: &Connection,
+    lane: Lane,
+    seq: u64,
+) -> rusqlite::Result<Option<SystemTime>> {
+    let sql = format!("select at_ms from {} where seq = ?", lane.table());
+    reader
+        .query_row(&sql, [seq.cast_signed()], |row| time(row, 0))
+        .optional()
+}
+
+pub(super) fn parked_counts(reader: &Connection) -> rusqlite::Result<(u64, u64)> {
+    reader.query_row(
+        "select count(lane), count(*) - count(lane) from parked",
+        [],
+        |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)),
+    )
+}
+
+pub(super) fn parked(reader: &Connection, id: u64, max: usize) -> rusqlite::Result<Vec<Parked>> {
+    let sql = "select id, at_ms, reason, bytes, lane, producer, seq from parked where id > ? order by id limit ?";
+    let mut statement = reader.prepare_cached(sql)?;
+    let limit = i64::try_from(max).unwrap_or(i64::MAX);
+    let rows = statement.query_map([id.cast_signed(), limit], |row| {
+        let code: Option<i64> = row.get(4)?;
+        let record = match Lane::ALL.into_iter().find(|lane| code == Some(lane.code())) {
+            Some(lane) => Some((
+                lane,
+                Origin {
+                    producer: producer(row, 5)?,
+                    seq: unsigned(row, 6)?,
+                },
+            )),
+            None => None,
+        };
+        Ok(Parked {
+            id: unsigned(row, 0)?,
+            record,
+            at: time(row, 1)?,
+            reason: row.get(2)?,
+            bytes: row.get(3)?,
+        })
+    })?;
+    rows.collect()
+}
+
+impl Lane {
+    fn table(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Transcript => "transcript",
+        }
+    }
+
+    /// As stored: never renumber.
+    fn code(self) -> i64 {
+        match self {
+            Self::Events => 0,
+            Self::Transcript => 1,
+        }
+    }
+
+    fn insert(self) -> &'static str {
+        match self {
+            Self::Events => "insert into events values (?, ?, ?)",
+            Self::Transcript => "insert into transcript values (?, ?, ?)",
+        }
+    }
+
+    fn read(self) -> &'static str {
+        match self {
+            Self::Events => "select seq, bytes from events where seq >= ? order by seq",
+            Self::Transcript => "select seq, bytes from transcript where seq >= ? order by seq",
+        }
+    }
+
+    fn replace(self) -> &'static str {
+        match self {
+            Self::Events => "update events set seq = ?2, bytes = ?3 where seq = ?1",
+            Self::Transcript => "update transcript set seq = ?2, bytes = ?3 where seq = ?1",
+        }
+    }
+
+    fn trim(self) -> &'static str {
+        match self {
+            Self::Events => "delete from events where seq <= ?",
+            Self::Transcript => "delete from transcript where seq <= ?",
+        }
+    }
+}
+
+fn write_watermarks(connection: &Connection, acked: [u64; 2]) -> rusqlite::Result<()> {
+    let mut statement =
+        connection.prepare_cached("update watermark set acked = ? where lane = ?")?;
+    for lane in Lane::ALL {
+        statement.execute(params![acked[lane.index()].cast_signed(), lane.code()])?;
+    }
+    Ok(())
+}
+
+fn mint() -> ProducerId {
+    ProducerId::from_uuid(
+        Builder::from_unix_timestamp_millis(unix_ms(), &rand::random()).into_uuid(),
+    )
+}
+
+fn producer(row: &Row<'_>, column: usize) -> rusqlite::Result<ProducerId> {
+    row.get(column)
+        .map(|bytes| ProducerId::from_uuid(Uuid::from_bytes(bytes)))
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(i64::cast_unsigned)
+}
+
+fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<SystemTime> {
+    Ok(UNIX_EPOCH + Duration::from_millis(unsigned(row, column)?))
+}
