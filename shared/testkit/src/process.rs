@@ -1,0 +1,241 @@
+//! The project's own programs as real processes, to be killed for real.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, SystemTime};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tempfile::TempDir;
+
+use crate::eventually::eventually;
+use crate::lock::{exclusively, profile_dir};
+
+/// A port that was free a moment ago.
+///
+/// # Panics
+/// When the machine has none left.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener
+        .local_addr()
+        .expect("invariant: a bound socket has an address")
+        .port()
+}
+
+/// Path of one of the workspace's programs, in the profile this test was built in.
+///
+/// Cargo tells a test only about the programs of its own package, so the others may be missing or older than their
+/// sources; then they are built here, once.
+///
+/// # Panics
+/// When the build fails.
+#[must_use]
+pub fn bin(name: &str) -> PathBuf {
+    let dir = profile_dir();
+    let path = dir.join(name);
+    exclusively(&dir.join("testkit-bins.lock"), || {
+        if !is_fresh(&path) {
+            build(&dir);
+        }
+    });
+    assert!(path.is_file(), "the workspace has no program {name}");
+    path
+}
+
+/// Compares with the sources that cargo lists beside the program, as `program: source source …`.
+fn is_fresh(program: &Path) -> bool {
+    let built = fs::metadata(program).and_then(|meta| meta.modified());
+    let sources = fs::read_to_string(program.with_extension("d"));
+    let (Ok(built), Ok(sources)) = (built, sources) else {
+        return false;
+    };
+    let modified = |path: &str| {
+        fs::metadata(path)
+            .and_then(|meta| meta.modified())
+            .unwrap_or(SystemTime::now())
+    };
+    sources
+        .lines()
+        .flat_map(|line| line.split(' ').skip(1))
+        .all(|source| modified(source) <= built)
+}
+
+/// Builds all programs at once: with the features of the whole workspace, most of it is there already.
+fn build(profile: &Path) {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args(["build", "--quiet", "--workspace", "--bins"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    if profile.ends_with("release") {
+        command.arg("--release");
+    }
+    command.arg("--target-dir").arg(crate::lock::target_dir());
+    let output = command.output().expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "building the programs failed:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A running process, in a group of its own. Killed with its group when dropped; what it printed is shown when the test
+/// panics.
+#[derive(Debug)]
+pub struct Spawned {
+    name: String,
+    child: Child,
+    output: TempDir,
+}
+
+impl Spawned {
+    /// Starts `command`; its standard output and error go to files.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(mut command: Command) -> Self {
+        let output = tempfile::Builder::new()
+            .prefix("muster-out-")
+            .tempdir()
+            .expect("a temporary folder can be made");
+        let file = |name: &str| {
+            File::create(output.path().join(name)).expect("a temporary file can be made")
+        };
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file("stdout"))
+            .stderr(file("stderr"))
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        Self {
+            name,
+            child,
+            output,
+        }
+    }
+
+    /// Process id, and id of its group.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written to its standard output so far.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        self.read("stdout")
+    }
+
+    /// What it has written to its standard error so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.read("stderr")
+    }
+
+    fn read(&self, name: &str) -> String {
+        String::from_utf8_lossy(&fs::read(self.output.path().join(name)).unwrap_or_default())
+            .into_owned()
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it still runs after `within`.
+    #[track_caller]
+    pub fn wait(&mut self, within: Duration) -> impl Future<Output = ExitStatus> {
+        let child = &mut self.child;
+        eventually(within, move || {
+            std::future::ready(child.try_wait().ok().flatten())
+        })
+    }
+
+    /// Asks it to end, as a service manager would, and waits for it.
+    ///
+    /// # Panics
+    /// As [`Spawned::wait`].
+    #[track_caller]
+    pub fn terminate(&mut self, within: Duration) -> impl Future<Output = ExitStatus> {
+        self.signal(Signal::TERM);
+        self.wait(within)
+    }
+
+    /// Kills it alone, as a crash would: its children live on.
+    ///
+    /// # Panics
+    /// When it is not gone after ten seconds.
+    #[track_caller]
+    pub fn kill9(&mut self) -> impl Future<Output = ExitStatus> {
+        self.signal(Signal::KILL);
+        self.wait(Duration::from_secs(10))
+    }
+
+    /// Freezes it.
+    pub fn pause(&mut self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&mut self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if self.is_running() {
+            kill_process(self.rustix_pid(), signal).expect("an own child can be signaled");
+        }
+    }
+
+    fn rustix_pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+}
+
+impl Drop for Spawned {
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test harness shows it beside the panic"
+    )]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let (name, pid) = (&self.name, self.pid());
+            eprintln!(
+                "--- {name} ({pid}) stdout\n{}\n--- {name} stderr\n{}",
+                self.stdout(),
+                self.stderr()
+            );
+        }
+        // The group may outlive its leader, and may be gone.
+        kill_process_group(self.rustix_pid(), Signal::KILL).ok();
+        self.child.wait().ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_shows_its_output_and_can_be_killed() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo out; echo err >&2; sleep 600"]);
+        let mut shell = Spawned::start(shell);
+        eventually(Duration::from_secs(5), async || {
+            (shell.stdout() == "out\n" && shell.stderr() == "err\n").then_some(())
+        })
+        .await;
+        assert!(shell.is_running());
+        assert!(!shell.kill9().await.success());
+    }
+}

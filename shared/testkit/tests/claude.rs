@@ -1,0 +1,1 @@
+//! The real Claude Code, led by a scripted model.
