@@ -4,17 +4,17 @@
 //! front. The next sequence is not stored: it follows from the last record and the acked watermark, which is always written
 //! together with a trim. That saves a page per commit.
 
-use std::{
-    path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+mod lane;
+mod read;
+
+use std::path::Path;
 
 use muster_domain::ids::ProducerId;
-use rusqlite::{
-    Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params,
-};
-use uuid::{Builder, Uuid};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use uuid::Builder;
 
+pub(super) use self::read::{open_reader, parked, parked_counts, read_from, stored_at};
+use self::read::{producer, unsigned};
 use super::{Lane, OpenError, Origin, Parked, Stored, unix_ms};
 
 const FORMAT: u32 = 1;
@@ -26,9 +26,12 @@ const REWRITE_CHUNK: usize = 256;
 
 /// 512 KiB of page cache per connection: appends and drains are sequential, a larger one only costs memory. Nothing is
 /// checkpointed within a commit; the writer does that once its callers are answered.
-const SETTINGS: &str = "pragma page_size = 4096; pragma auto_vacuum = incremental; pragma journal_mode = wal;
-    pragma synchronous = full; pragma cache_size = -512; pragma temp_store = memory; pragma wal_autocheckpoint = 0;
-    pragma journal_size_limit = 8388608; pragma foreign_keys = off;";
+const SETTINGS: &str = "pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -512;
+    pragma temp_store = memory; pragma wal_autocheckpoint = 0; pragma journal_size_limit = 8388608;";
+
+/// What is part of the file. Said only before the first table: repeating `auto_vacuum` is a write, and a spool on a full
+/// disk must still open, so that what it holds can go to the hub.
+const LAYOUT: &str = "pragma page_size = 4096; pragma auto_vacuum = incremental;";
 
 const SCHEMA: &str = "
     create table producer (id blob not null);
@@ -59,8 +62,11 @@ pub(super) struct Record {
 impl Store {
     pub(super) fn open(dir: &Path) -> Result<Self, OpenError> {
         let mut connection = Connection::open(dir.join(FILE))?;
-        connection.execute_batch(SETTINGS)?;
         let found: u32 = connection.query_row("pragma user_version", [], |row| row.get(0))?;
+        if found == 0 {
+            connection.execute_batch(LAYOUT)?;
+        }
+        connection.execute_batch(SETTINGS)?;
         match found {
             0 => {
                 let transaction = connection.transaction()?;
@@ -263,131 +269,6 @@ impl Store {
     }
 }
 
-pub(super) fn open_reader(dir: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let reader = Connection::open_with_flags(dir.join(FILE), flags)?;
-    reader.execute_batch("pragma cache_size = -512")?;
-    Ok(reader)
-}
-
-pub(super) fn read_from(
-    reader: &Connection,
-    lane: Lane,
-    seq: u64,
-    max_records: usize,
-    max_bytes: usize,
-) -> rusqlite::Result<Vec<Stored>> {
-    let mut statement = reader.prepare_cached(lane.read())?;
-    let mut rows = statement.query([seq.cast_signed()])?;
-    let mut records = Vec::new();
-    let mut size_bytes = 0;
-    while records.len() < max_records
-        && let Some(row) = rows.next()?
-    {
-        let record = Stored {
-            seq: unsigned(row, 0)?,
-            bytes: row.get(1)?,
-        };
-        size_bytes += record.bytes.len();
-        if size_bytes > max_bytes && !records.is_empty() {
-            break;
-        }
-        records.push(record);
-    }
-    Ok(records)
-}
-
-pub(super) fn stored_at(
-    reader: &Connection,
-    lane: Lane,
-    seq: u64,
-) -> rusqlite::Result<Option<SystemTime>> {
-    let sql = format!("select at_ms from {} where seq = ?", lane.table());
-    reader
-        .query_row(&sql, [seq.cast_signed()], |row| time(row, 0))
-        .optional()
-}
-
-pub(super) fn parked_counts(reader: &Connection) -> rusqlite::Result<(u64, u64)> {
-    reader.query_row(
-        "select count(lane), count(*) - count(lane) from parked",
-        [],
-        |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)),
-    )
-}
-
-pub(super) fn parked(reader: &Connection, id: u64, max: usize) -> rusqlite::Result<Vec<Parked>> {
-    let sql = "select id, at_ms, reason, bytes, lane, producer, seq from parked where id > ? order by id limit ?";
-    let mut statement = reader.prepare_cached(sql)?;
-    let limit = i64::try_from(max).unwrap_or(i64::MAX);
-    let rows = statement.query_map([id.cast_signed(), limit], |row| {
-        let code: Option<i64> = row.get(4)?;
-        let record = match Lane::ALL.into_iter().find(|lane| code == Some(lane.code())) {
-            Some(lane) => Some((
-                lane,
-                Origin {
-                    producer: producer(row, 5)?,
-                    seq: unsigned(row, 6)?,
-                },
-            )),
-            None => None,
-        };
-        Ok(Parked {
-            id: unsigned(row, 0)?,
-            record,
-            at: time(row, 1)?,
-            reason: row.get(2)?,
-            bytes: row.get(3)?,
-        })
-    })?;
-    rows.collect()
-}
-
-impl Lane {
-    fn table(self) -> &'static str {
-        match self {
-            Self::Events => "events",
-            Self::Transcript => "transcript",
-        }
-    }
-
-    /// As stored: never renumber.
-    fn code(self) -> i64 {
-        match self {
-            Self::Events => 0,
-            Self::Transcript => 1,
-        }
-    }
-
-    fn insert(self) -> &'static str {
-        match self {
-            Self::Events => "insert into events values (?, ?, ?)",
-            Self::Transcript => "insert into transcript values (?, ?, ?)",
-        }
-    }
-
-    fn read(self) -> &'static str {
-        match self {
-            Self::Events => "select seq, bytes from events where seq >= ? order by seq",
-            Self::Transcript => "select seq, bytes from transcript where seq >= ? order by seq",
-        }
-    }
-
-    fn replace(self) -> &'static str {
-        match self {
-            Self::Events => "update events set seq = ?2, bytes = ?3 where seq = ?1",
-            Self::Transcript => "update transcript set seq = ?2, bytes = ?3 where seq = ?1",
-        }
-    }
-
-    fn trim(self) -> &'static str {
-        match self {
-            Self::Events => "delete from events where seq <= ?",
-            Self::Transcript => "delete from transcript where seq <= ?",
-        }
-    }
-}
-
 fn write_watermarks(connection: &Connection, acked: [u64; 2]) -> rusqlite::Result<()> {
     let mut statement =
         connection.prepare_cached("update watermark set acked = ? where lane = ?")?;
@@ -401,17 +282,4 @@ fn mint() -> ProducerId {
     ProducerId::from_uuid(
         Builder::from_unix_timestamp_millis(unix_ms(), &rand::random()).into_uuid(),
     )
-}
-
-fn producer(row: &Row<'_>, column: usize) -> rusqlite::Result<ProducerId> {
-    row.get(column)
-        .map(|bytes| ProducerId::from_uuid(Uuid::from_bytes(bytes)))
-}
-
-fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    row.get::<_, i64>(column).map(i64::cast_unsigned)
-}
-
-fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<SystemTime> {
-    Ok(UNIX_EPOCH + Duration::from_millis(unsigned(row, column)?))
 }

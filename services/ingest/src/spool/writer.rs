@@ -1,7 +1,9 @@
 //! The one thread that writes: it numbers, commits, answers, and tidies up when nobody waits.
 //!
 //! While one commit is being synced, the next callers queue up and share the following one; nothing is delayed on purpose.
-//! Trimming, checkpoints and giving space back run between commits in small pieces, so an append waits for one piece at most.
+//! What can wait for a quiet moment is in `upkeep`.
+
+mod upkeep;
 
 use std::{
     collections::VecDeque,
@@ -33,17 +35,6 @@ const COMMIT_MAX_APPENDS: usize = 256;
 const TICK: Duration = Duration::from_millis(250);
 /// Under steady load tidying gets every eighth turn, so that trimming keeps up with appending.
 const TURNS_PER_UPKEEP: u32 = 8;
-/// About 1 ms of work, sync included.
-const TRIM_CHUNK: u64 = 512;
-const WATERMARK_INTERVAL: Duration = Duration::from_secs(1);
-/// 4 MiB of log before it is copied into the file; SQLite's own default of 1000 pages.
-const CHECKPOINT_BYTES: u64 = 1000 * PAGE_BYTES;
-/// Free space kept for the next burst; beyond it, and beyond half of the file, it goes back to the file system.
-const FREE_KEPT_BYTES: u64 = 8 << 20;
-const SHRINK_CHUNK_BYTES: u64 = 1 << 20;
-/// Acks are noted at most this often per retention time: a bounded list, and a record stays at most 1/16 too long.
-const MARKS_PER_RETENTION: u32 = 16;
-
 pub(super) enum Order {
     Append(Append),
     Work(Box<dyn FnOnce(&mut Writer) + Send>),
@@ -252,6 +243,8 @@ impl Writer {
         };
         if let Err(error) = &stored {
             tracing::error!(%error, records = records.len(), "the spool could not store; its callers were told");
+            // A log that starts over may be all the room a full disk has left.
+            self.logged_bytes = upkeep::CHECKPOINT_BYTES;
         } else if !records.is_empty() {
             self.view.send_modify(|view| view.lanes = lanes);
         }
@@ -295,102 +288,6 @@ impl Writer {
 
     fn acked(&self) -> [u64; 2] {
         [0, 1].map(|index: usize| self.shared.acked[index].load(Ordering::Acquire))
-    }
-
-    /// One small piece of each thing that may wait. True when there is more to do at once.
-    fn upkeep(&mut self) -> bool {
-        match self.tidy() {
-            Ok(more) => {
-                self.upkeep_failed = false;
-                more
-            }
-            Err(error) => {
-                if !self.upkeep_failed {
-                    tracing::warn!(%error, "the spool cannot tidy up: check space and health of the disk under it");
-                }
-                self.upkeep_failed = true;
-                false
-            }
-        }
-    }
-
-    fn tidy(&mut self) -> rusqlite::Result<bool> {
-        let now = Instant::now();
-        let acked = self.acked();
-        let mut more = false;
-        for lane in Lane::ALL {
-            if let Some(seq) = self.due(lane, acked[lane.index()], now) {
-                let chunk_end = seq.min(self.view.borrow().lane(lane).first + TRIM_CHUNK - 1);
-                more |= chunk_end < seq;
-                self.remove(lane, chunk_end, acked)?;
-            }
-        }
-        if acked != self.saved_acked && now.duration_since(self.saved_at) >= WATERMARK_INTERVAL {
-            self.store.save_watermarks(acked)?;
-            (self.saved_acked, self.saved_at) = (acked, now);
-        }
-        if self.logged_bytes >= CHECKPOINT_BYTES {
-            self.logged_bytes = 0;
-            self.store.checkpoint()?;
-        }
-        if self.free_bytes > FREE_KEPT_BYTES.max(self.shared.used_bytes.load(Ordering::Relaxed)) {
-            self.store.shrink(SHRINK_CHUNK_BYTES)?;
-            self.measure(SHRINK_CHUNK_BYTES)?;
-            more = true;
-        }
-        Ok(more)
-    }
-
-    /// Notes the watermark and says up to where retention has passed, if anything is left to remove there.
-    fn due(&mut self, lane: Lane, acked: u64, now: Instant) -> Option<u64> {
-        let first = self.view.borrow().lane(lane).first;
-        let marks = &mut self.marks[lane.index()];
-        let spacing = self.options.retain_after_ack / MARKS_PER_RETENTION;
-        if marks.back().map_or(acked >= first, |(seq, at)| {
-            acked > *seq && now.duration_since(*at) >= spacing
-        }) {
-            marks.push_back((acked, now));
-        }
-        let ripe = |at: Instant| now.duration_since(at) >= self.options.retain_after_ack;
-        while marks.front().is_some_and(|(seq, _)| *seq < first)
-            || marks.get(1).is_some_and(|(_, at)| ripe(*at))
-        {
-            marks.pop_front();
-        }
-        marks
-            .front()
-            .filter(|(_, at)| ripe(*at))
-            .map(|(seq, _)| *seq)
-    }
-
-    fn remove(&mut self, lane: Lane, seq: u64, acked: [u64; 2]) -> rusqlite::Result<()> {
-        self.store.trim(lane, seq, acked)?;
-        (self.saved_acked, self.saved_at) = (acked, Instant::now());
-        self.view
-            .send_modify(|view| view.lanes[lane.index()].first = seq + 1);
-        self.measure(8 * PAGE_BYTES)
-    }
-
-    pub(super) fn trim(&mut self, lane: Lane, seq: u64) -> rusqlite::Result<u64> {
-        let acked = self.acked();
-        let start = self.view.borrow().lane(lane).first;
-        let end = seq.min(acked[lane.index()]);
-        let mut first = start;
-        while first <= end {
-            let chunk_end = end.min(first + TRIM_CHUNK - 1);
-            self.remove(lane, chunk_end, acked)?;
-            first = chunk_end + 1;
-        }
-        Ok(first - start)
-    }
-
-    pub(super) fn rewind(&mut self, lane: Lane, seq: u64) -> u64 {
-        let acked = &self.shared.acked[lane.index()];
-        let lowest = self.view.borrow().lane(lane).first - 1;
-        let rewound = seq.max(lowest).min(acked.load(Ordering::Acquire));
-        acked.store(rewound, Ordering::Release);
-        self.marks[lane.index()].clear();
-        rewound
     }
 
     pub(super) fn park(
@@ -440,7 +337,7 @@ impl Writer {
                 };
             }
         });
-        self.measure(CHECKPOINT_BYTES)?;
+        self.measure(upkeep::CHECKPOINT_BYTES)?;
         Ok(producer)
     }
 }
