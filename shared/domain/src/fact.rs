@@ -131,6 +131,9 @@ pub enum HookBody {
     },
     /// A tool waits for permission.
     PermissionAsked(ToolUse),
+    /// Every call of this thread that was under way is over, those included that end without an event of their own
+    /// (a denied call often does).
+    ToolsDone,
     /// A subagent began.
     SubagentStarted,
     /// A subagent is done.
@@ -200,7 +203,7 @@ pub enum ToolOutcome {
 }
 
 /// Tokens, as agents count them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// Input tokens that were not read from a cache.
     pub input: u64,
@@ -296,7 +299,7 @@ pub enum TurnFact {
 }
 
 /// A process, named so that a reused pid is another process.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProcessRef {
     /// Process id in ingest's pid namespace.
     pub pid: u32,

@@ -7,12 +7,27 @@
 //! - [`family`]: the closed vocabulary of event families and kinds, and who owns each.
 //! - [`names`], [`ids`], [`time`]: parsed once at the edge, carried as types.
 //! - [`fact`]: what one event says, as far as the fold cares.
-//! - [`fleet`]: the state, and [`fleet::Fleet::apply`], which is total.
+//! - [`fleet`]: the state, and [`fleet::Fleet::apply`], which is total; its parts are [`session`], [`host`], [`producer`].
+//! - [`view`]: the state as people and programs read it.
+//! - [`react`], [`due`]: what the leader concludes from an event, and from the lack of one.
+//! - [`audit`]: the same log counted a second way.
 #![deny(missing_docs)]
 
+pub mod audit;
+pub mod conclusion;
+mod digest;
+pub mod due;
 pub mod fact;
 pub mod family;
+pub mod fleet;
+pub mod host;
 pub mod ids;
 pub mod names;
+pub mod overlay;
+pub mod producer;
+pub mod react;
+pub mod session;
+mod sorted;
 pub mod state;
 pub mod time;
+pub mod view;

@@ -1,0 +1,164 @@
+//! What the leader concludes, before it is an event.
+//!
+//! A draft has no id and no time of its own: both replicas of one state draw the same draft from the same cause, and the id
+//! that is made of its [`Draft::identity`] makes a second write of it a duplicate.
+
+use crate::fact::Recorded;
+use crate::family::{AlertKind, EventType, RuntimeHostKind, StatusKind};
+use crate::fleet::SessionKey;
+use crate::ids::EventId;
+use crate::names::{AgentName, HostName, Profile, SessionId};
+use crate::session::Session;
+use crate::state::SessionState;
+use crate::time::Timestamp;
+use std::fmt;
+
+/// Something concluded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conclusion {
+    /// A session does something else now.
+    StateChanged {
+        /// What was last announced.
+        from: Option<SessionState>,
+        /// What it does.
+        to: SessionState,
+        /// Why.
+        reason: Option<String>,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A session's process is gone without a word.
+    SessionLost {
+        /// How it was noticed.
+        reason: String,
+    },
+    /// Somebody should look.
+    AlertRaised {
+        /// What makes two alerts the same.
+        key: String,
+        /// One line for people.
+        summary: String,
+    },
+    /// A host's presence began.
+    HostAdded,
+    /// A host's presence expired.
+    HostLost,
+    /// It is back.
+    HostReturned,
+}
+
+/// What a conclusion was drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// An event.
+    Event(EventId),
+    /// Silence.
+    Silence {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A host's presence, or the lack of it.
+    Presence {
+        /// Log sequence of the host's last change before.
+        after_seq: u64,
+    },
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(id) => write!(f, "event:{id}"),
+            Self::Silence { since } => write!(f, "silence:{}", since.as_millis()),
+            Self::Presence { after_seq } => write!(f, "presence:{after_seq}"),
+        }
+    }
+}
+
+/// A conclusion, about whom, and from what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The host it is about.
+    pub host: Option<HostName>,
+    /// The session it is about.
+    pub session: Option<SessionId>,
+    /// The product that runs the session.
+    pub agent: Option<AgentName>,
+    /// The session's profile.
+    pub profile: Option<Profile>,
+    /// What was concluded.
+    pub conclusion: Conclusion,
+    /// From what.
+    pub cause: Cause,
+}
+
+impl Draft {
+    pub(crate) fn of_session(
+        key: &SessionKey,
+        session: &Session,
+        conclusion: Conclusion,
+        cause: Cause,
+    ) -> Self {
+        Self {
+            host: Some(key.host.clone()),
+            session: Some(key.id.clone()),
+            agent: session.agent().cloned(),
+            profile: session.profile().cloned(),
+            conclusion,
+            cause,
+        }
+    }
+
+    pub(crate) const fn of_host(host: HostName, conclusion: Conclusion, cause: Cause) -> Self {
+        Self {
+            host: Some(host),
+            session: None,
+            agent: None,
+            profile: None,
+            conclusion,
+            cause,
+        }
+    }
+
+    pub(crate) fn alert(recorded: &Recorded, key: String, summary: String) -> Self {
+        Self {
+            host: recorded.event.host.clone(),
+            session: None,
+            agent: None,
+            profile: None,
+            conclusion: Conclusion::AlertRaised { key, summary },
+            cause: Cause::Event(recorded.event.id),
+        }
+    }
+
+    /// Family and kind of the event it becomes.
+    pub const fn event_type(&self) -> EventType {
+        match &self.conclusion {
+            Conclusion::StateChanged { .. } => EventType::RuntimeStatus(StatusKind::StateChanged),
+            Conclusion::SessionLost { .. } => EventType::RuntimeStatus(StatusKind::SessionLost),
+            Conclusion::AlertRaised { .. } => EventType::Alert(AlertKind::Raised),
+            Conclusion::HostAdded => EventType::RuntimeHost(RuntimeHostKind::Added),
+            Conclusion::HostLost => EventType::RuntimeHost(RuntimeHostKind::Lost),
+            Conclusion::HostReturned => EventType::RuntimeHost(RuntimeHostKind::Returned),
+        }
+    }
+
+    /// What makes two drafts the same, as a text to derive the event's id from. Names come quoted, so no two drafts can
+    /// share a text by choice of a name.
+    pub fn identity(&self) -> String {
+        let what = match &self.conclusion {
+            Conclusion::StateChanged { to, .. } => to.as_str(),
+            Conclusion::AlertRaised { key, .. } => key,
+            Conclusion::SessionLost { .. }
+            | Conclusion::HostAdded
+            | Conclusion::HostLost
+            | Conclusion::HostReturned => "",
+        };
+        format!(
+            "{} {:?} {:?} {what:?} {}",
+            self.event_type(),
+            self.host,
+            self.session,
+            self.cause
+        )
+    }
+}

@@ -1,0 +1,401 @@
+//! The state of everything, as a function of the log.
+//!
+//! [`Fleet::apply`] is total: the log is the authority, so a surprising fact is ignored by name and never refused. An event
+//! counts once by two independent guards: its place in the log (`watermark`) and its producer's own count
+//! ([`crate::producer`]). Sessions and hosts never look at one another while folding, except that a session's standing
+//! depends on whether its host can be counted on.
+
+mod agenda;
+
+use crate::fact::{Decision, Fact, Recorded};
+use crate::family::{Family, Owner};
+use crate::host::{Host, HostState};
+use crate::ids::{InstanceId, ProducerId};
+use crate::names::{HostName, SessionId};
+use crate::producer::{Producer, Seen};
+use crate::session::Session;
+use crate::time::Timestamp;
+use agenda::Agenda;
+pub(crate) use agenda::Planned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Names a session: ids are unique to a host, not to a fleet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionKey {
+    /// Where it runs.
+    pub host: HostName,
+    /// Its id there.
+    pub id: SessionId,
+}
+
+/// What the fold is told from outside. Replicas of one fleet must be told the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Settings {
+    /// How long a session may be silent before nobody can say what it does.
+    pub silence: Duration,
+    /// How long a session that is over stays listed.
+    pub retention: Duration,
+}
+
+impl Default for Settings {
+    /// 15 minutes of silence; 14 days of retention, which is as long as the log keeps its events.
+    fn default() -> Self {
+        Self {
+            silence: Duration::from_secs(15 * 60),
+            retention: Duration::from_secs(14 * 24 * 3600),
+        }
+    }
+}
+
+/// Who leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Leader {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Its lease revision.
+    pub term: u64,
+    /// Where in the log it was elected.
+    pub seq: u64,
+}
+
+/// What was counted on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Events that counted.
+    pub events: u64,
+    /// Observations that came again.
+    pub redelivered: u64,
+    /// Observations under a count that another one holds.
+    pub forked: u64,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Applied {
+    /// It is part of the state now.
+    Changed,
+    /// It left the state as it was, but for counters.
+    Ignored(Why),
+}
+
+/// Why an event left the state as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The log was folded beyond it already.
+    BelowWatermark,
+    /// Its producer reported it before.
+    Redelivered,
+    /// It says nothing that state is made of.
+    NoBearing,
+    /// It is about a session that is not known.
+    UnknownSession,
+    /// It is about a turn so old that only counts are left of it.
+    Forgotten,
+}
+
+impl Applied {
+    /// Whether the event counted: it was taken in, even where nothing followed from it.
+    pub const fn counted(self) -> bool {
+        !matches!(self, Self::Ignored(Why::BelowWatermark | Why::Redelivered))
+    }
+}
+
+/// Everything that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fleet {
+    settings: Settings,
+    watermark: u64,
+    /// The fold did not begin with the log's first event, nor with a snapshot: what producers counted before is out of sight.
+    headless: bool,
+    /// The latest time of the log.
+    now: Timestamp,
+    #[serde(with = "pairs")]
+    sessions: BTreeMap<SessionKey, Session>,
+    hosts: BTreeMap<HostName, Host>,
+    producers: BTreeMap<ProducerId, Producer>,
+    leader: Option<Leader>,
+    alerts: BTreeMap<String, Timestamp>,
+    counters: Counters,
+    agenda: Agenda,
+}
+
+impl Fleet {
+    /// Nothing known yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            watermark: 0,
+            headless: false,
+            now: Timestamp::default(),
+            sessions: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            producers: BTreeMap::new(),
+            leader: None,
+            alerts: BTreeMap::new(),
+            counters: Counters::default(),
+            agenda: Agenda::default(),
+        }
+    }
+
+    /// Folds one event. Events at or below the watermark are ignored, so a reader may begin anywhere before it.
+    pub fn apply(&mut self, recorded: &Recorded) -> Applied {
+        if recorded.seq <= self.watermark {
+            return Applied::Ignored(Why::BelowWatermark);
+        }
+        self.headless |= self.watermark == 0 && recorded.seq > 1;
+        self.watermark = recorded.seq;
+        self.now = self.now.max(recorded.at);
+        let applied = if self.seen_before(recorded) {
+            Applied::Ignored(Why::Redelivered)
+        } else {
+            self.counters.events += 1;
+            self.fold(recorded)
+        };
+        self.bury();
+        applied
+    }
+
+    fn seen_before(&mut self, recorded: &Recorded) -> bool {
+        let Some(origin) = recorded.event.origin else {
+            return false;
+        };
+        let base = if self.headless {
+            origin.seq.saturating_sub(1)
+        } else {
+            0
+        };
+        let producer = self
+            .producers
+            .entry(origin.producer)
+            .or_insert_with(|| Producer::after(base));
+        match producer.note(origin.seq, recorded.event.id) {
+            Seen::New => false,
+            Seen::Again => {
+                self.counters.redelivered += 1;
+                true
+            }
+            Seen::Forked => {
+                self.counters.forked += 1;
+                false
+            }
+        }
+    }
+
+    fn fold(&mut self, recorded: &Recorded) -> Applied {
+        let event = &recorded.event;
+        let observed = event.event_type.family().owner() == Owner::Ingest;
+        if let (Some(name), true) = (&event.host, observed) {
+            let host = self.hosts.entry(name.clone());
+            host.or_insert_with(|| Host::first_seen(recorded.at))
+                .heard(recorded.at);
+        }
+        match &event.fact {
+            Fact::Host(fact) => self.host(recorded, |host| {
+                host.note(fact, recorded.at, recorded.seq);
+            }),
+            Fact::Decision(decision) => self.decision(recorded, decision),
+            Fact::Hook(_) | Fact::Turn(_) | Fact::Process(_) => self.session_event(recorded, true),
+            // A receipt of an effect is ingest's word, not the session's.
+            Fact::Noted if observed && event.event_type.family() != Family::AgentEffect => {
+                self.session_event(recorded, true)
+            }
+            Fact::Noted | Fact::Tombstone => Applied::Ignored(Why::NoBearing),
+        }
+    }
+
+    fn decision(&mut self, recorded: &Recorded, decision: &Decision) -> Applied {
+        let conclude =
+            |state| move |host: &mut Host| host.conclude(state, recorded.at, recorded.seq);
+        match decision {
+            Decision::LeaderElected { instance, term } => {
+                if self.leader.is_none_or(|known| known.term <= *term) {
+                    self.leader = Some(Leader {
+                        instance: *instance,
+                        term: *term,
+                        seq: recorded.seq,
+                    });
+                }
+                Applied::Changed
+            }
+            Decision::HostAdded | Decision::HostReturned => {
+                self.host(recorded, conclude(HostState::Present))
+            }
+            Decision::HostLost => self.host(recorded, conclude(HostState::Lost)),
+            Decision::HostRemoved => self.host(recorded, conclude(HostState::Removed)),
+            Decision::StateChanged { .. } | Decision::SessionLost { .. } => {
+                self.session_event(recorded, false)
+            }
+            Decision::AlertRaised { key } => {
+                self.alerts.entry(key.clone()).or_insert(recorded.at);
+                Applied::Changed
+            }
+            Decision::AlertCleared { key } => {
+                self.alerts.remove(key);
+                Applied::Changed
+            }
+        }
+    }
+
+    fn host(&mut self, recorded: &Recorded, change: impl FnOnce(&mut Host)) -> Applied {
+        let Some(name) = &recorded.event.host else {
+            return Applied::Ignored(Why::NoBearing);
+        };
+        let host = self
+            .hosts
+            .entry(name.clone())
+            .or_insert_with(|| Host::first_seen(recorded.at));
+        let before = (host.state, host.present_since);
+        change(host);
+        if before != (host.state, host.present_since) {
+            let host = &*host;
+            let of_host = self.sessions.range_mut(first_key(name)..);
+            for (key, session) in of_host.take_while(|(key, _)| key.host == *name) {
+                session.settle(Some(host));
+                self.agenda.plan(key, session, Some(host), &self.settings);
+            }
+        }
+        Applied::Changed
+    }
+
+    fn session_event(&mut self, recorded: &Recorded, create: bool) -> Applied {
+        let event = &recorded.event;
+        let (Some(host), Some(id)) = (&event.host, &event.session) else {
+            return Applied::Ignored(Why::NoBearing);
+        };
+        let key = SessionKey {
+            host: host.clone(),
+            id: id.clone(),
+        };
+        if create && !self.sessions.contains_key(&key) {
+            self.sessions
+                .insert(key.clone(), Session::first_seen(recorded.at, event.id));
+        }
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return Applied::Ignored(Why::UnknownSession);
+        };
+        let host = self.hosts.get(host);
+        let applied = session.apply(recorded);
+        session.settle(host);
+        self.agenda.plan(&key, session, host, &self.settings);
+        applied
+    }
+
+    /// Drops sessions that have been over for longer than the retention, by the log's own time.
+    fn bury(&mut self) {
+        while let Some(key) = self.agenda.next_burial(self.now) {
+            self.sessions.remove(&key);
+        }
+    }
+
+    /// The last log sequence folded; 0 before the first.
+    pub const fn watermark(&self) -> u64 {
+        self.watermark
+    }
+
+    /// One number for the whole state: equal on all replicas that folded the same log under the same settings.
+    pub fn digest(&self) -> u64 {
+        crate::digest::of(self)
+    }
+
+    /// What the fold was told from outside.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The session of this key.
+    pub fn session(&self, key: &SessionKey) -> Option<&Session> {
+        self.sessions.get(key)
+    }
+
+    /// Sessions of this id, on whatever host.
+    pub fn find(&self, id: &SessionId) -> impl Iterator<Item = (&SessionKey, &Session)> {
+        self.hosts.keys().filter_map(move |host| {
+            self.sessions.get_key_value(&SessionKey {
+                host: host.clone(),
+                id: id.clone(),
+            })
+        })
+    }
+
+    /// All sessions.
+    pub const fn sessions(&self) -> &BTreeMap<SessionKey, Session> {
+        &self.sessions
+    }
+
+    /// The sessions of one host.
+    pub fn sessions_of<'a>(
+        &'a self,
+        host: &'a HostName,
+    ) -> impl Iterator<Item = (&'a SessionKey, &'a Session)> + 'a {
+        self.sessions
+            .range(first_key(host)..)
+            .take_while(move |(key, _)| key.host == *host)
+    }
+
+    /// All hosts.
+    pub const fn hosts(&self) -> &BTreeMap<HostName, Host> {
+        &self.hosts
+    }
+
+    /// All spools.
+    pub const fn producers(&self) -> &BTreeMap<ProducerId, Producer> {
+        &self.producers
+    }
+
+    /// Who leads.
+    pub const fn leader(&self) -> Option<&Leader> {
+        self.leader.as_ref()
+    }
+
+    /// Alerts that stand, since when.
+    pub const fn alerts(&self) -> &BTreeMap<String, Timestamp> {
+        &self.alerts
+    }
+
+    /// What was counted on the way.
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Observations that are missing, of all producers.
+    pub fn gaps(&self) -> u64 {
+        self.producers
+            .values()
+            .map(Producer::missing_count)
+            .fold(0, u64::saturating_add)
+    }
+
+    pub(crate) const fn agenda(&self) -> &Agenda {
+        &self.agenda
+    }
+}
+
+/// The key that sorts before every session of `host`: no id may hold a control character, so none sorts before a space.
+fn first_key(host: &HostName) -> SessionKey {
+    SessionKey {
+        host: host.clone(),
+        id: SessionId::new(" ").expect("invariant: a space is a session id"),
+    }
+}
+
+/// A map whose keys are no strings, as a list of pairs: formats such as JSON know only string keys.
+mod pairs {
+    use super::{BTreeMap, Session, SessionKey};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        map: &BTreeMap<SessionKey, Session>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<SessionKey, Session>, D::Error> {
+        Vec::deserialize(deserializer).map(BTreeMap::from_iter)
+    }
+}

@@ -1,0 +1,101 @@
+//! What was written to the log and not yet read back.
+//!
+//! State changes only by folding, so between a write and its return the fold still says the old thing. Whoever concludes
+//! asks through the overlay and does not conclude twice. It is the leader's alone and is dropped when leading ends.
+
+use crate::conclusion::{Conclusion, Draft};
+use crate::fact::Recorded;
+use crate::fleet::{Fleet, SessionKey};
+use crate::host::HostState;
+use crate::ids::EventId;
+use crate::names::HostName;
+use crate::session::Session;
+use crate::state::SessionState;
+use std::collections::BTreeMap;
+
+/// Conclusions on their way, in the order they were written.
+#[derive(Debug, Default)]
+pub struct Overlay {
+    sessions: BTreeMap<SessionKey, Vec<(EventId, SessionState)>>,
+    hosts: BTreeMap<HostName, Vec<(EventId, HostState)>>,
+    alerts: BTreeMap<EventId, String>,
+}
+
+impl Overlay {
+    /// Nothing on its way.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes that `draft` was written as event `id`.
+    pub fn published(&mut self, id: EventId, draft: &Draft) {
+        let host_state = match &draft.conclusion {
+            Conclusion::StateChanged { to, .. } => {
+                if let (Some(host), Some(session)) = (&draft.host, &draft.session) {
+                    let key = SessionKey {
+                        host: host.clone(),
+                        id: session.clone(),
+                    };
+                    self.sessions.entry(key).or_default().push((id, *to));
+                }
+                return;
+            }
+            Conclusion::AlertRaised { key, .. } => {
+                self.alerts.insert(id, key.clone());
+                return;
+            }
+            // It travels with the change of state that it explains.
+            Conclusion::SessionLost { .. } => return,
+            Conclusion::HostAdded | Conclusion::HostReturned => HostState::Present,
+            Conclusion::HostLost => HostState::Lost,
+        };
+        if let Some(host) = &draft.host {
+            let words = self.hosts.entry(host.clone()).or_default();
+            words.push((id, host_state));
+        }
+    }
+
+    /// Notes that the fold has read this event.
+    pub fn folded(&mut self, recorded: &Recorded) {
+        let event = &recorded.event;
+        self.alerts.remove(&event.id);
+        let Some(host) = &event.host else {
+            return;
+        };
+        let Some(session) = &event.session else {
+            settle(&mut self.hosts, host, event.id);
+            return;
+        };
+        if !self.sessions.is_empty() {
+            let key = SessionKey {
+                host: host.clone(),
+                id: session.clone(),
+            };
+            settle(&mut self.sessions, &key, event.id);
+        }
+    }
+
+    pub(crate) fn session(&self, key: &SessionKey, session: &Session) -> Option<SessionState> {
+        let written = self.sessions.get(key).and_then(|words| words.last());
+        written.map(|(_, state)| *state).or(session.announced())
+    }
+
+    pub(crate) fn host(&self, fleet: &Fleet, name: &HostName) -> Option<HostState> {
+        let written = self.hosts.get(name).and_then(|words| words.last());
+        let folded = || fleet.hosts().get(name).and_then(|host| host.announced);
+        written.map(|(_, state)| *state).or_else(folded)
+    }
+
+    pub(crate) fn alert(&self, fleet: &Fleet, key: &str) -> bool {
+        fleet.alerts().contains_key(key) || self.alerts.values().any(|written| written == key)
+    }
+}
+
+fn settle<K: Ord, V>(words: &mut BTreeMap<K, Vec<(EventId, V)>>, key: &K, id: EventId) {
+    if let Some(list) = words.get_mut(key) {
+        list.retain(|(written, _)| *written != id);
+        if list.is_empty() {
+            words.remove(key);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What follows from an event, once it is folded.
+//!
+//! A conclusion is the difference between what a session does and what the log last said it does. That makes reacting
+//! idempotent: after a replay, a change of leader or a lost answer, only what is still different is said.
+
+use crate::conclusion::{Cause, Conclusion, Draft};
+use crate::fact::{Fact, Recorded};
+use crate::fleet::{Fleet, SessionKey};
+use crate::overlay::Overlay;
+use crate::session::Session;
+use crate::state::SessionState;
+
+/// What follows from an event that `fleet` has just folded.
+pub fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded) -> Vec<Draft> {
+    let event = &recorded.event;
+    let cause = Cause::Event(event.id);
+    let mut drafts = Vec::new();
+    match (&event.host, &event.session, &event.fact) {
+        // A host's word changes what can be told of all its sessions.
+        (Some(host), None, Fact::Host(_) | Fact::Decision(_)) => {
+            for (key, session) in fleet.sessions_of(host) {
+                announce(overlay, key, session, cause, &mut drafts);
+            }
+        }
+        (Some(host), Some(id), _) => {
+            let key = SessionKey {
+                host: host.clone(),
+                id: id.clone(),
+            };
+            if let Some(session) = fleet.session(&key) {
+                announce(overlay, &key, session, cause, &mut drafts);
+            }
+        }
+        _ => {}
+    }
+    drafts.extend(fork_alert(fleet, overlay, recorded));
+    drafts
+}
+
+/// Everything that is still to be said: asked once by a leader that has folded up to its own election.
+pub fn catch_up(fleet: &Fleet, overlay: &Overlay) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    for (key, session) in fleet.sessions() {
+        // The cause is what the leader before would have named, so what it wrote and we did not see is found as a duplicate.
+        let cause = Cause::Event(session.last_event.value);
+        announce(overlay, key, session, cause, &mut drafts);
+    }
+    drafts
+}
+
+fn announce(
+    overlay: &Overlay,
+    key: &SessionKey,
+    session: &Session,
+    cause: Cause,
+    drafts: &mut Vec<Draft>,
+) {
+    let standing = session.standing();
+    let from = overlay.session(key, session);
+    if from == Some(standing.state) {
+        return;
+    }
+    let reason = standing.reason.as_deref().map(ToOwned::to_owned);
+    if standing.state == SessionState::Lost {
+        let reason = reason.clone().unwrap_or_default();
+        let lost = Conclusion::SessionLost { reason };
+        drafts.push(Draft::of_session(key, session, lost, cause));
+    }
+    let changed = Conclusion::StateChanged {
+        from,
+        to: standing.state,
+        reason,
+        since: standing.since,
+    };
+    drafts.push(Draft::of_session(key, session, changed, cause));
+}
+
+fn fork_alert(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded) -> Option<Draft> {
+    let origin = recorded.event.origin?;
+    let forked = fleet.producers().get(&origin.producer)?.forked();
+    if forked == 0 {
+        return None;
+    }
+    let key = format!("forked:{}", origin.producer);
+    let summary = format!(
+        "two spools report as producer {}: a copied machine or a restored disk; give one of them a new spool",
+        origin.producer
+    );
+    (!overlay.alert(fleet, &key)).then(|| Draft::alert(recorded, key, summary))
+}

@@ -1,0 +1,139 @@
+//! What others may ask of a session.
+
+use super::{Context, Session, Standing};
+use crate::fact::Usage;
+use crate::host::Host;
+use crate::names::{AgentName, Profile, SubagentId, ToolCallId};
+use crate::state::SessionState;
+use crate::time::Timestamp;
+
+/// What a session adds up to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    pub(crate) turns: u32,
+    pub(crate) calls: u64,
+    pub(crate) failures: u64,
+    pub(crate) subagents_running: u32,
+}
+
+impl Session {
+    /// Derives anew what it is doing.
+    pub(crate) fn settle(&mut self, host: Option<&Host>) {
+        self.standing = self.derive(host);
+    }
+
+    /// What it is doing, why, and since when.
+    pub const fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The state that was last concluded of it in the log.
+    pub const fn announced(&self) -> Option<SessionState> {
+        self.announced
+    }
+
+    /// When anything was last heard of it.
+    pub const fn last_seen(&self) -> Timestamp {
+        self.last_seen
+    }
+
+    /// The product that runs it.
+    pub fn agent(&self) -> Option<&AgentName> {
+        self.agent.as_ref().map(|word| &word.value)
+    }
+
+    /// Its profile.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref().map(|word| &word.value)
+    }
+
+    /// Its working directory.
+    pub fn cwd(&self) -> Option<&str> {
+        self.cwd.as_ref().map(|word| &*word.value)
+    }
+
+    /// Its model.
+    pub fn model(&self) -> Option<&str> {
+        self.model.as_ref().map(|word| &*word.value)
+    }
+
+    /// Its permission mode.
+    pub fn permission_mode(&self) -> Option<&str> {
+        self.permission_mode.as_ref().map(|word| &*word.value)
+    }
+
+    /// Tokens that its context holds.
+    pub fn context(&self) -> Option<Context> {
+        self.context.as_ref().map(|word| word.value)
+    }
+
+    /// Tokens of all its printed turns.
+    pub fn usage(&self) -> Usage {
+        self.runs
+            .iter()
+            .fold(self.forgotten.usage, |sum, run| sum.plus(run.usage()))
+    }
+
+    /// What all its wrapped runs cost, in millionths of a US dollar.
+    pub fn cost_micros(&self) -> Option<u64> {
+        self.runs
+            .iter()
+            .fold(self.forgotten.cost_micros, |sum, run| {
+                add(sum, run.cost_micros)
+            })
+    }
+
+    /// The call that started a subagent.
+    pub(crate) fn starter_of(&self, subagent: &SubagentId) -> Option<&ToolCallId> {
+        self.links.get(subagent).map(|link| &link.call)
+    }
+
+    /// When anything was last heard of it, or its host last came back: silence counts from there.
+    pub(crate) fn heard(&self, host: Option<&Host>) -> Timestamp {
+        host.map_or(self.last_seen, |host| {
+            self.last_seen.max(host.present_since)
+        })
+    }
+
+    /// Whether its death would be noticed: its current process is known and runs.
+    pub(crate) fn watched(&self) -> bool {
+        self.processes
+            .current()
+            .is_some_and(|process| process.started.is_some() && process.exited.is_none())
+    }
+
+    /// What it adds up to, turns that are no longer kept included.
+    pub(crate) fn counts(&self) -> Counts {
+        let turns = self.joined();
+        let newest = turns.len().saturating_sub(1);
+        let mut counts = Counts {
+            turns: self.forgotten.turns + u32::try_from(turns.len()).unwrap_or(u32::MAX),
+            calls: self.forgotten.calls,
+            failures: self.forgotten.failures,
+            subagents_running: 0,
+        };
+        for (at, joined) in turns.iter().enumerate() {
+            let Some(turn) = joined.hook else {
+                continue;
+            };
+            counts.calls += turn.calls();
+            counts.failures += turn.failures();
+            if self.standing.state.is_over()
+                || (self.closed(joined, at == newest).is_some() && !turn.left_tasks())
+            {
+                continue;
+            }
+            let running = turn.subagents.iter().filter(|s| s.over().is_none());
+            counts.subagents_running += u32::try_from(running.count()).unwrap_or(u32::MAX);
+        }
+        counts
+    }
+}
+
+/// The sum of what is known.
+pub(super) fn add(sum: Option<u64>, more: Option<u64>) -> Option<u64> {
+    match (sum, more) {
+        (Some(sum), Some(more)) => Some(sum.saturating_add(more)),
+        (sum, more) => sum.or(more),
+    }
+}
