@@ -166,7 +166,10 @@ async fn a_killed_terminal_session_reports_no_end() {
 
 /// Event, tool and subagent of a hook's payload.
 fn brief(hook: &Value) -> String {
-    let mut brief = hook["hook_event_name"].as_str().unwrap().to_owned();
+    let mut brief = hook["hook_event_name"]
+        .as_str()
+        .expect("a hook has a name")
+        .to_owned();
     if let Some(tool) = hook["tool_name"].as_str() {
         brief = format!("{brief} {tool}");
     }
@@ -192,10 +195,10 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().expect("a temporary folder can be made");
         let (home, project) = (dir.path().join("home"), dir.path().join("project"));
         for folder in [&home, &project] {
-            fs::create_dir(folder).unwrap();
+            fs::create_dir(folder).expect("it can hold folders");
         }
         let place = Self { dir, home, project };
         let log = place.hook_log();
@@ -206,7 +209,8 @@ impl Place {
             .map(|name| (name.to_owned(), entry.clone()))
             .into_iter()
             .collect();
-        fs::write(place.settings(), json!({ "hooks": hooks }).to_string()).unwrap();
+        fs::write(place.settings(), json!({ "hooks": hooks }).to_string())
+            .expect("the settings can be written");
         place
     }
 
@@ -242,7 +246,7 @@ impl Place {
         let log = fs::read_to_string(self.hook_log()).unwrap_or_default();
         log.lines()
             .filter(|line| !line.is_empty())
-            .map(|line| serde_json::from_str(line).unwrap())
+            .map(|line| serde_json::from_str(line).expect("a hook is told JSON"))
             .collect()
     }
 }
