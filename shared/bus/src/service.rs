@@ -1,0 +1,242 @@
+//! Questions to the leader, and their answers: a NATS micro service (ADR-32).
+//!
+//! Only the leader serves; a standby is not subscribed, so a question can never reach one. Stopping takes the
+//! subscriptions away and nothing else, so that the same connection goes on. What is asked while nobody leads fails at
+//! once, because the hub says that nobody listens.
+
+use crate::ask::{Away, Failed, Refusal, Unanswered};
+use crate::connect::Bus;
+use async_nats::service::{self, Service, ServiceExt, endpoint::Endpoint};
+use async_nats::{HeaderMap, HeaderValue};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::{SelectAll, select_all};
+use muster_telemetry::propagation;
+use muster_wire::Request;
+use muster_wire::subject::Operation;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The service's name, as tools that list services see it.
+pub const NAME: &str = "orchestrator";
+const ERROR: &str = "Nats-Service-Error";
+const ERROR_CODE: &str = "Nats-Service-Error-Code";
+
+/// Why questions cannot be served or answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot serve requests: {0}")]
+pub struct ServeError(String);
+
+/// A question that was answered with no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text} ({code})")]
+pub struct Failure {
+    /// A number as in HTTP.
+    pub code: u16,
+    /// One line for people.
+    pub text: String,
+    /// The whole answer for programs.
+    pub body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// Nobody leads at the moment.
+    #[error("no orchestrator answers; is one running, and is its hub this one?")]
+    NoOrchestrator,
+    /// Somebody was asked and did not answer; what was asked may have been done.
+    #[error("the orchestrator did not answer: {0}")]
+    Unanswered(Unanswered),
+    /// The question was not sent.
+    #[error(transparent)]
+    Away(Away),
+    /// The question is not allowed, or too large.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// The answer is no.
+    #[error(transparent)]
+    Failed(Failure),
+}
+
+/// The service while it runs.
+pub struct Serving {
+    service: Service,
+    questions: SelectAll<Endpoint>,
+    places: Arc<Semaphore>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+/// Starts to serve. At most `at_once` questions are held unanswered; more wait at the connection.
+///
+/// # Errors
+/// [`ServeError`] when the hub cannot be told, or the version is no semantic version.
+pub async fn serve(
+    bus: &Bus,
+    version: &str,
+    operations: &[Operation],
+    at_once: usize,
+) -> Result<Serving, ServeError> {
+    let failed = |error: async_nats::Error| ServeError(error.to_string());
+    let service = bus
+        .client
+        .service_builder()
+        .description("knows the state of every session, and decides")
+        .start(NAME, version)
+        .await
+        .map_err(failed)?;
+    let mut endpoints = Vec::with_capacity(operations.len());
+    for operation in operations {
+        let (noun, verb) = operation.tokens();
+        let endpoint = service
+            .endpoint_builder()
+            .name(format!("{noun}-{verb}"))
+            .add(Request::endpoint(*operation))
+            .await
+            .map_err(failed)?;
+        endpoints.push(endpoint);
+    }
+    // The hub has the subscriptions once it has answered something that was sent after them.
+    bus.client
+        .flush()
+        .await
+        .map_err(|error| ServeError(error.to_string()))?;
+    Ok(Serving {
+        service,
+        questions: select_all(endpoints),
+        places: Arc::new(Semaphore::new(at_once.max(1))),
+        place: None,
+    })
+}
+
+impl Serving {
+    /// The next question, once fewer than the limit are unanswered; `None` when the connection is closed for good. May be
+    /// dropped and called again.
+    pub async fn next(&mut self) -> Option<Incoming> {
+        loop {
+            if self.place.is_none() {
+                self.place = Some(self.places.clone().acquire_owned().await.ok()?);
+            }
+            let question = self.questions.next().await?;
+            let Some(request) = Request::parse(&question.message.subject) else {
+                let error = service::error::Error {
+                    status: "the caller's name is no subject token".to_owned(),
+                    code: 400,
+                };
+                let _ = question.respond(Err(error)).await;
+                continue;
+            };
+            return Some(Incoming {
+                request,
+                question,
+                _place: self.place.take()?,
+            });
+        }
+    }
+
+    /// Stops to serve; questions taken can still be answered.
+    ///
+    /// # Errors
+    /// [`ServeError`] when the hub could not be told; it forgets us with the connection.
+    pub async fn stop(mut self) -> Result<(), ServeError> {
+        for endpoint in self.questions.iter_mut() {
+            endpoint
+                .stop()
+                .await
+                .map_err(|error| ServeError(error.to_string()))?;
+        }
+        self.service
+            .stop()
+            .await
+            .map_err(|error| ServeError(error.to_string()))
+    }
+}
+
+/// One question. Dropped without an answer, it runs into its asker's timeout.
+pub struct Incoming {
+    request: Request,
+    question: service::Request,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Incoming {
+    /// What is asked, and who asks: the hub has checked the caller.
+    pub const fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The question itself.
+    pub const fn body(&self) -> &Bytes {
+        &self.question.message.payload
+    }
+
+    /// One of its headers; `traceparent` among them.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.question
+            .message
+            .headers
+            .as_ref()?
+            .get(name)
+            .map(HeaderValue::as_str)
+    }
+
+    /// Answers.
+    ///
+    /// # Errors
+    /// [`ServeError`] when the answer could not be sent.
+    pub async fn respond(self, answer: Result<Bytes, Failure>) -> Result<(), ServeError> {
+        let sent = match answer {
+            Ok(body) => self.question.respond(Ok(body)).await,
+            // Not through the library's error: that one has no room for a body.
+            Err(failure) => {
+                let mut headers = HeaderMap::new();
+                headers.insert(ERROR, failure.text.replace(['\r', '\n'], " "));
+                headers.insert(ERROR_CODE, failure.code.to_string());
+                self.question
+                    .respond_with_headers(Ok(failure.body), headers)
+                    .await
+            }
+        };
+        sent.map_err(|error| ServeError(error.to_string()))
+    }
+}
+
+impl Bus {
+    /// Asks the leader.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn request(
+        &self,
+        request: &Request,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<Bytes, RequestError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in propagation::current() {
+            headers.insert(name, value);
+        }
+        let headers = (!headers.is_empty()).then_some(headers);
+        let answer = self
+            .ask(request.to_string(), headers, body, patience)
+            .await
+            .map_err(|failed| match failed {
+                Failed::Away(Away::NoResponders) => RequestError::NoOrchestrator,
+                Failed::Away(away) => RequestError::Away(away),
+                Failed::Unanswered(unanswered) => RequestError::Unanswered(unanswered),
+                Failed::Refused(refusal) => RequestError::Refused(refusal),
+            })?;
+        let header = |name: &str| answer.headers.as_ref()?.get(name).map(HeaderValue::as_str);
+        match header(ERROR) {
+            None => Ok(answer.payload),
+            Some(text) => Err(RequestError::Failed(Failure {
+                code: header(ERROR_CODE)
+                    .and_then(|code| code.parse().ok())
+                    .unwrap_or(500),
+                text: text.to_owned(),
+                body: answer.payload,
+            })),
+        }
+    }
+}
