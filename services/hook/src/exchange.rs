@@ -117,14 +117,13 @@ impl Exchange {
     /// No socket file means that nobody is going to answer, unless somebody just did; a refusal
     /// means that the one who made the file was killed, and may be on its way back.
     fn judge(&self, error: io::Error, progress: &Progress) -> Setback {
-        match error.kind() {
-            io::ErrorKind::NotFound if progress.stage() < Stage::AwaitingGreeting => {
-                Setback::Final(Failure::Absent {
-                    socket: self.socket.clone(),
-                })
-            }
-            _ => Setback::Lost(error),
+        let never_met = progress.stage() < Stage::AwaitingGreeting;
+        if never_met && error.kind() == io::ErrorKind::NotFound {
+            return Setback::Final(Failure::Absent {
+                socket: self.socket.clone(),
+            });
         }
+        Setback::Lost(error)
     }
 }
 
@@ -183,10 +182,10 @@ fn request_key() -> String {
 }
 
 fn lost(error: io::Error) -> Setback {
-    match error.kind() {
-        io::ErrorKind::InvalidData => Setback::Final(Failure::Protocol("a frame over the limit")),
-        _ => Setback::Lost(error),
+    if error.kind() == io::ErrorKind::InvalidData {
+        return Setback::Final(Failure::Protocol("a frame over the limit"));
     }
+    Setback::Lost(error)
 }
 
 fn expect_type(body: &[u8], expected: &'static str) -> Result<Vec<(String, String)>, Setback> {

@@ -372,7 +372,8 @@ fn misuse_fails_open_too_and_debug_says_why() {
 
 #[test]
 fn the_socket_is_where_flag_variable_or_xdg_folder_say() {
-    let table: [(&[&str], &[(&str, &str)], &str); 6] = [
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+    let table: [Case<'_>; 6] = [
         (&["--socket", "/f"], &[("MUSTER_SOCKET", "/m")], "/f"),
         (&["--socket=/f"], &[], "/f"),
         (
