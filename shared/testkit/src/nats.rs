@@ -40,7 +40,7 @@ impl TestServer {
         adjust(&mut config);
         let server = Server::start(&server_bin(), config)
             .await
-            .unwrap_or_else(|error| panic!("{error}"));
+            .unwrap_or_else(give_up);
         Self { server, _dir: dir }
     }
 
@@ -73,10 +73,7 @@ impl TestServer {
     /// # Panics
     /// When it does not come back.
     pub async fn restart(&mut self) {
-        self.server
-            .restart()
-            .await
-            .unwrap_or_else(|error| panic!("{error}"));
+        self.server.restart().await.unwrap_or_else(give_up);
     }
 
     /// Ends the server in good order; [`TestServer::restart`] brings it back.
@@ -134,6 +131,11 @@ fn show_log(path: &Path) {
     eprintln!("--- {}\n{}", path.display(), String::from_utf8_lossy(&log));
 }
 
+/// Panics with all that is known, in place of the outermost sentence.
+fn give_up<T>(error: impl Into<anyhow::Error>) -> T {
+    panic!("{:#}", error.into())
+}
+
 /// The server to test with: `NATS_SERVER_BIN`, `PATH`, muster's cache, or a download of the pinned one.
 ///
 /// # Panics
@@ -141,9 +143,7 @@ fn show_log(path: &Path) {
 #[must_use]
 pub fn server_bin() -> PathBuf {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
-    let search = || {
-        find(&Supply::from_vars(None, |name| std::env::var_os(name)))
-            .unwrap_or_else(|error| panic!("{error}"))
-    };
+    let search =
+        || find(&Supply::from_vars(None, |name| std::env::var_os(name))).unwrap_or_else(give_up);
     FOUND.get_or_init(search).clone()
 }

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
 use crate::eventually::eventually;
-use crate::lock::{exclusively, profile_dir};
+use crate::lock::{exclusively, profile_dir, target_dir};
 
 /// A port that was free a moment ago.
 ///
@@ -29,20 +29,19 @@ pub fn free_port() -> u16 {
 /// Path of one of the workspace's programs, in the profile this test was built in.
 ///
 /// Cargo tells a test only about the programs of its own package, so the others may be missing or older than their
-/// sources; then they are built here, once.
+/// sources; then it is built here, once.
 ///
 /// # Panics
-/// When the build fails.
+/// When the build fails, or the workspace has no such program.
 #[must_use]
 pub fn bin(name: &str) -> PathBuf {
     let dir = profile_dir();
     let path = dir.join(name);
     exclusively(&dir.join("testkit-bins.lock"), || {
         if !is_fresh(&path) {
-            build(&dir);
+            build(name, &dir);
         }
     });
-    assert!(path.is_file(), "the workspace has no program {name}");
     path
 }
 
@@ -64,23 +63,28 @@ fn is_fresh(program: &Path) -> bool {
         .all(|source| modified(source) <= built)
 }
 
-/// Builds all programs at once: with the features of the whole workspace, most of it is there already.
-fn build(profile: &Path) {
+/// Selects the whole workspace although one program is wanted: with the features of a workspace build, its parts are
+/// there already.
+fn build(name: &str, profile: &Path) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--quiet", "--workspace", "--bins"])
+        .args([
+            "build",
+            "--quiet",
+            "--workspace",
+            "--bin",
+            name,
+            "--target-dir",
+        ])
+        .arg(target_dir())
         .current_dir(env!("CARGO_MANIFEST_DIR"));
     if profile.ends_with("release") {
         command.arg("--release");
     }
-    command.arg("--target-dir").arg(crate::lock::target_dir());
     let output = command.output().expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "building the programs failed:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "building {name} failed:\n{errors}");
 }
 
 /// A running process, in a group of its own. Killed with its group when dropped; what it printed is shown when the test
