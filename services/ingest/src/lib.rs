@@ -2,9 +2,12 @@
 #![expect(dead_code, reason = "its parts are put together below")]
 
 mod agents;
+mod cap;
+pub mod config;
 mod json;
 mod observation;
-mod optimize;
+pub mod optimize;
+mod prepare;
 mod redact;
 mod reject;
 pub mod spool;

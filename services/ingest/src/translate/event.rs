@@ -1,0 +1,110 @@
+//! Events that a reporter names itself: `{"kind":"agent.hook.stop","session","agent","time"?,"id"?,"data"}`.
+
+use super::{is_traceparent, of_hook};
+use crate::json;
+use crate::observation::Observation;
+use crate::reject::Reject;
+use muster_domain::family::{EventType, Family, Owner};
+use muster_domain::ids::EventId;
+use muster_domain::names::{AgentName, NameError, SessionId};
+use serde_json::{Map, Value};
+
+/// What one request brought.
+#[derive(Debug)]
+pub(crate) struct Items {
+    /// Each in its place, read or refused.
+    pub(crate) items: Vec<Result<Observation, Reject>>,
+    /// Whether it was a single object: then its refusal is the answer.
+    pub(crate) single: bool,
+}
+
+/// Reads one event, an array of events, or one event a line.
+///
+/// # Errors
+/// When nothing of it can be told apart into events. A line that is no JSON is only itself refused.
+pub(crate) fn items(body: &[u8], lines: bool) -> Result<Items, Reject> {
+    if lines {
+        let text = std::str::from_utf8(body).map_err(|_| Reject::NotUtf8)?;
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        let items = lines.map(|line| json::parse(line.as_bytes()).and_then(event)).collect();
+        return Ok(Items { items, single: false });
+    }
+    Ok(match json::parse(body)? {
+        Value::Array(items) => Items {
+            items: items.into_iter().map(event).collect(),
+            single: false,
+        },
+        other => Items {
+            items: vec![event(other)],
+            single: true,
+        },
+    })
+}
+
+/// Reads one event.
+///
+/// # Errors
+/// [`Reject`] says what is wrong with it.
+pub(crate) fn event(item: Value) -> Result<Observation, Reject> {
+    let Value::Object(mut item) = item else {
+        return Err(Reject::NotAnObject);
+    };
+    let kind = text(&mut item, "kind")?.ok_or_else(|| bad("kind", "is missing"))?;
+    let event_type = EventType::parse(&kind)?;
+    if event_type.family().owner() != Owner::Ingest {
+        return Err(Reject::NotOurs(kind));
+    }
+    let session = name(text(&mut item, "session")?, SessionId::new)?;
+    if session.is_none() && is_of_a_session(event_type.family()) {
+        return Err(Reject::MissingSession);
+    }
+    let data = match item.shift_remove("data") {
+        Some(Value::Object(data)) => data,
+        None | Some(Value::Null) => Map::new(),
+        Some(_) => return Err(bad("data", "must be an object")),
+    };
+    let mut observation = match event_type {
+        EventType::AgentHook(hook) => of_hook(hook, data),
+        other => Observation::of(other, data),
+    };
+    observation.session = session;
+    observation.agent = name(text(&mut item, "agent")?, AgentName::new)?;
+    observation.time = text(&mut item, "time")?
+        .map(|time| muster_wire::time::parse(&time).ok_or_else(|| bad("time", "must be RFC 3339")))
+        .transpose()?;
+    observation.id = text(&mut item, "id")?
+        .map(|id| id.parse::<EventId>().map_err(|_| bad("id", "must be a UUID")))
+        .transpose()?;
+    observation.traceparent = text(&mut item, "traceparent")?.filter(|text| is_traceparent(text));
+    Ok(observation)
+}
+
+/// Hooks, turns and lines belong to a session; processes and hosts may be seen without one.
+const fn is_of_a_session(family: Family) -> bool {
+    matches!(
+        family,
+        Family::AgentHook | Family::AgentTurn | Family::AgentOutput
+    )
+}
+
+fn text(item: &mut Map<String, Value>, key: &'static str) -> Result<Option<String>, Reject> {
+    match item.shift_remove(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(bad(key, "must be a string")),
+    }
+}
+
+fn name<T>(
+    text: Option<String>,
+    check: impl FnOnce(&str) -> Result<T, NameError>,
+) -> Result<Option<T>, Reject> {
+    Ok(text.as_deref().map(check).transpose()?)
+}
+
+fn bad(what: &'static str, detail: &str) -> Reject {
+    Reject::BadField {
+        what,
+        detail: detail.to_owned(),
+    }
+}
