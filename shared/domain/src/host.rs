@@ -72,6 +72,11 @@ impl Host {
 
     pub(crate) fn heard(&mut self, at: Timestamp) {
         self.last_seen = self.last_seen.max(at);
+        if self.changed_seq == 0 {
+            // Nobody has spoken of it yet: it is present since it was first heard of, whichever of its sessions came first.
+            self.state.0 = self.state.0.min(at);
+            self.present_since = self.state.0;
+        }
     }
 
     pub(crate) fn note(&mut self, fact: &HostFact, at: Timestamp, seq: u64) {

@@ -15,7 +15,7 @@ pub(crate) struct Joined<'a> {
 impl<'a> Joined<'a> {
     pub(crate) fn began(&self) -> Option<Timestamp> {
         let hook = self.hook.and_then(|turn| turn.began);
-        hook.or_else(|| self.stream.and_then(|(_, turn)| turn.began))
+        hook.or_else(|| self.stream.and_then(|(_, turn)| turn.began()))
     }
 
     fn order(&self) -> (Option<Timestamp>, Timestamp, Option<&'a TurnKey>, u32) {
@@ -63,7 +63,7 @@ impl<'a> Joined<'a> {
     pub(crate) fn last(&self) -> Timestamp {
         let printed = self.stream.and_then(|(_, turn)| {
             let ended = turn.ended.as_ref().map(|end| end.at);
-            ended.max(turn.began)
+            ended.max(turn.began())
         });
         let told = self.hook.map(|turn| turn.last);
         told.max(printed).unwrap_or_default()

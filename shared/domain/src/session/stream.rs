@@ -41,7 +41,7 @@ impl StreamEnd {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct StreamTurn {
     pub(crate) index: u32,
-    pub(crate) began: Option<Timestamp>,
+    began: Option<Timestamp>,
     pub(crate) ended: Option<StreamEnd>,
 }
 
@@ -49,6 +49,13 @@ impl Keyed for StreamTurn {
     type Key = u32;
     fn key(&self) -> &u32 {
         &self.index
+    }
+}
+
+impl StreamTurn {
+    /// When it began: a printed end proves a beginning.
+    pub(crate) fn began(&self) -> Option<Timestamp> {
+        self.began.or(self.ended.as_ref().map(|end| end.at))
     }
 }
 
