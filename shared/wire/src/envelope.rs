@@ -11,13 +11,14 @@ use muster_domain::ids::{EventId, ProducerId};
 use muster_domain::names::{AgentName, HostName, Profile, SessionId};
 use muster_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// The value of the `content-type` header.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 
 /// JSON that has been checked to be JSON, kept as text.
-pub type RawData = Box<serde_json::value::RawValue>;
+pub type RawData = Box<RawValue>;
 
 /// One event with everything it says.
 #[derive(Debug, Clone)]
@@ -68,16 +69,16 @@ pub enum DecodeError {
 
 /// The document, field for field.
 #[derive(Serialize, Deserialize)]
-struct Document<'a> {
+pub(crate) struct Document<'a> {
     #[serde(borrow)]
     specversion: Cow<'a, str>,
-    id: EventId,
+    pub(crate) id: EventId,
     #[serde(borrow)]
     source: Cow<'a, str>,
     #[serde(rename = "type", borrow)]
     event_type: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    subject: Option<SessionId>,
+    pub(crate) subject: Option<SessionId>,
     #[serde(with = "time")]
     time: Timestamp,
     #[serde(borrow)]
@@ -85,11 +86,11 @@ struct Document<'a> {
     #[serde(borrow)]
     dataschema: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    host: Option<HostName>,
+    pub(crate) host: Option<HostName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    agent: Option<AgentName>,
+    pub(crate) agent: Option<AgentName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    profile: Option<Profile>,
+    pub(crate) profile: Option<Profile>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     producer: Option<ProducerId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,7 +103,25 @@ struct Document<'a> {
     correlationid: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
-    data: Cow<'a, serde_json::value::RawValue>,
+    #[serde(borrow)]
+    pub(crate) data: &'a RawValue,
+}
+
+impl<'a> Document<'a> {
+    /// Reads a document without copying its payload, with the type it says it is.
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<(Self, EventType), DecodeError> {
+        let document: Self = serde_json::from_slice(bytes)?;
+        if document.specversion != "1.0" {
+            return Err(DecodeError::SpecVersion(document.specversion.into_owned()));
+        }
+        let event_type = EventType::parse(&document.event_type)?;
+        Ok((document, event_type))
+    }
+
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        let (producer, seq) = self.producer.zip(self.seq)?;
+        Some(Origin { producer, seq })
+    }
 }
 
 const fn exact() -> bool {
@@ -153,7 +172,7 @@ impl Envelope {
             causationid: self.causation,
             correlationid: self.correlation.clone(),
             traceparent: self.traceparent.clone(),
-            data: Cow::Borrowed(&self.data),
+            data: &self.data,
         })
     }
 
@@ -162,28 +181,22 @@ impl Envelope {
     /// # Errors
     /// [`DecodeError`] says what is wrong with it.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let document: Document<'_> = serde_json::from_slice(bytes)?;
-        if document.specversion != "1.0" {
-            return Err(DecodeError::SpecVersion(document.specversion.into_owned()));
-        }
+        let (document, event_type) = Document::read(bytes)?;
         Ok(Self {
             id: document.id,
+            origin: document.origin(),
             source: document.source.into_owned(),
-            event_type: EventType::parse(&document.event_type)?,
+            event_type,
             host: document.host,
             session: document.subject,
             time: document.time,
             time_exact: document.timeexact,
             agent: document.agent,
             profile: document.profile,
-            origin: document
-                .producer
-                .zip(document.seq)
-                .map(|(producer, seq)| Origin { producer, seq }),
             causation: document.causationid,
             correlation: document.correlationid,
             traceparent: document.traceparent,
-            data: document.data.into_owned(),
+            data: document.data.to_owned(),
         })
     }
 }

@@ -6,13 +6,28 @@
 //!
 //! - [`subject`]: [`Subject`] can be published to, [`Filter`] can be subscribed to; nothing else spells a subject.
 //! - [`envelope`]: the CloudEvents envelope around every event.
+//! - [`decode`]: envelopes into the domain's facts; [`data`]: payloads that muster writes itself.
+//! - [`incoming`] and [`stream`]: what agents say, as hooks and as printed lines.
+//! - [`frame`]: ingest's socket; [`api`]: requests to the orchestrator and their answers.
+//! - [`decision`]: conclusions as events; [`snapshot`]: the folded state as bytes.
 //! - [`topology`]: streams, buckets and consumers, as data.
 //! - [`limits`]: every number both sides must agree on.
 #![deny(missing_docs)]
 
+pub mod api;
+pub mod canonical;
+pub mod data;
+pub mod decision;
+pub mod decode;
 pub mod envelope;
+pub mod frame;
+pub mod incoming;
 pub mod limits;
+mod members;
+pub mod snapshot;
+pub mod stream;
 pub mod subject;
+mod text;
 pub mod time;
 pub mod token;
 pub mod topology;

@@ -1,0 +1,74 @@
+//! Payloads that muster itself writes, typed once for those who write and those who read.
+//!
+//! Stored shapes only grow: a new field is optional, and no field changes its meaning. What an agent wrote is never typed
+//! here; it is kept whole and read by [`crate::decode`].
+
+pub mod hook;
+pub mod host;
+pub mod notice;
+pub mod process;
+pub mod runtime;
+pub mod turn;
+
+use crate::envelope::RawData;
+use serde::{Deserialize, Serialize};
+
+/// A payload of an event.
+pub trait Payload: Serialize {
+    /// The payload as an envelope carries it.
+    fn to_raw(&self) -> RawData {
+        serde_json::value::to_raw_value(self)
+            .expect("invariant: a payload is an object whose keys are strings")
+    }
+}
+
+macro_rules! payloads {
+    ($($name:ty),+ $(,)?) => { $(impl Payload for $name {})+ };
+}
+
+payloads! {
+    Empty, Tombstone,
+    host::Started, host::Reason, host::Capabilities,
+    notice::Delivery,
+    process::Process,
+    runtime::StateChanged, runtime::SessionLost, runtime::HostPresence, runtime::LeaderElected, runtime::Alert,
+    turn::TurnStart, turn::TurnEnd, turn::Note, turn::ModelChanged, turn::TokenUsageChanged,
+    turn::TurnStateChanged, turn::StatusChanged, turn::OutputLine,
+}
+
+/// Nothing to say beyond the type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Empty {}
+
+/// The place of an observation that the hub refused for good: it has the type, producer and count of the original, so that
+/// the count has no gap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// What stands in the payload's place.
+    pub tombstone: Refused,
+}
+
+/// Why an observation is not in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// What the hub said.
+    pub reason: String,
+    /// The id it had, under which it is parked on its host.
+    pub original_id: muster_domain::ids::EventId,
+}
+
+impl Tombstone {
+    /// How every tombstone's payload begins. It is the only member, so no agent's payload is taken for one: those carry
+    /// muster's own notes as well.
+    pub(crate) const MARK: &str = r#"{"tombstone":{"#;
+
+    /// The tombstone of an observation.
+    pub const fn new(original_id: muster_domain::ids::EventId, reason: String) -> Self {
+        Self {
+            tombstone: Refused {
+                reason,
+                original_id,
+            },
+        }
+    }
+}

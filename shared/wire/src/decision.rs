@@ -1,0 +1,203 @@
+//! What the domain concluded, as events.
+
+use crate::data::Payload;
+use crate::data::runtime::{
+    Alert, HostPresence, LeaderElected, RuntimeMetadata, SessionLost, StateChanged,
+};
+use crate::envelope::{Envelope, RawData};
+use muster_domain::conclusion::{Cause, Conclusion, Draft};
+use muster_domain::family::{EventType, LeaderKind};
+use muster_domain::ids::{EventId, InstanceId};
+use muster_domain::time::Timestamp;
+
+/// The `source` of every decision.
+pub const SOURCE: &str = "/orchestrator";
+
+/// Severity of alerts about the log itself: something was counted twice, or two spools count as one.
+const SEVERITY: &str = "warning";
+
+/// The event that a draft becomes under this id, concluded at this time.
+pub fn envelope(draft: &Draft, id: EventId, at: Timestamp) -> Envelope {
+    let event_type = draft.event_type();
+    Envelope {
+        data: data(draft, RuntimeMetadata::unasked(event_type.kind(), id)),
+        host: draft.host.clone(),
+        session: draft.session.clone(),
+        agent: draft.agent.clone(),
+        profile: draft.profile.clone(),
+        causation: match draft.cause {
+            Cause::Event(cause) => Some(cause),
+            Cause::Silence { .. } | Cause::Presence { .. } => None,
+        },
+        ..bare(event_type, id, at)
+    }
+}
+
+/// The event with which a leader begins; its subject is what every decision is fenced by.
+pub fn elected(
+    instance: InstanceId,
+    term: u64,
+    version: &str,
+    id: EventId,
+    at: Timestamp,
+) -> Envelope {
+    let event_type = EventType::Leader(LeaderKind::Elected);
+    let elected = LeaderElected {
+        runtime: RuntimeMetadata::unasked(event_type.kind(), id),
+        instance,
+        term,
+        version: version.to_owned(),
+    };
+    Envelope {
+        data: elected.to_raw(),
+        ..bare(event_type, id, at)
+    }
+}
+
+fn bare(event_type: EventType, id: EventId, at: Timestamp) -> Envelope {
+    Envelope {
+        id,
+        source: SOURCE.to_owned(),
+        event_type,
+        host: None,
+        session: None,
+        time: at,
+        time_exact: true,
+        agent: None,
+        profile: None,
+        origin: None,
+        causation: None,
+        correlation: None,
+        traceparent: None,
+        data: crate::data::Empty {}.to_raw(),
+    }
+}
+
+fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
+    match draft.conclusion.clone() {
+        Conclusion::StateChanged {
+            from,
+            to,
+            reason,
+            since,
+        } => StateChanged {
+            runtime,
+            from,
+            to,
+            reason,
+            since,
+        }
+        .to_raw(),
+        Conclusion::SessionLost { reason } => SessionLost { runtime, reason }.to_raw(),
+        Conclusion::AlertRaised { key, summary } => Alert {
+            runtime,
+            key,
+            severity: Some(SEVERITY.to_owned()),
+            summary: Some(summary),
+        }
+        .to_raw(),
+        Conclusion::HostAdded | Conclusion::HostLost | Conclusion::HostReturned => HostPresence {
+            runtime,
+            instance: None,
+        }
+        .to_raw(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode;
+    use muster_domain::fact::{Decision, Fact};
+    use muster_domain::names::{HostName, SessionId};
+    use muster_domain::state::SessionState;
+    use uuid::Uuid;
+
+    fn folded(conclusion: Conclusion) -> (Envelope, Fact) {
+        let cause = EventId::from_uuid(Uuid::from_u128(1));
+        let draft = Draft {
+            host: HostName::new("web-01").ok(),
+            session: SessionId::new("s").ok(),
+            agent: None,
+            profile: None,
+            conclusion,
+            cause: Cause::Event(cause),
+        };
+        let sent = envelope(
+            &draft,
+            EventId::from_uuid(Uuid::from_u128(2)),
+            Timestamp::from_millis(5),
+        );
+        assert_eq!(sent.causation, Some(cause));
+        let bytes = sent.encode().unwrap();
+        let fact = decode::recorded(1, Timestamp::from_millis(6), &bytes)
+            .unwrap()
+            .event
+            .fact;
+        (sent, fact)
+    }
+
+    #[test]
+    fn what_was_concluded_is_what_is_folded() {
+        let (sent, fact) = folded(Conclusion::StateChanged {
+            from: None,
+            to: SessionState::WaitingApproval,
+            reason: Some("Bash".to_owned()),
+            since: Timestamp::from_millis(5),
+        });
+        let to = SessionState::WaitingApproval;
+        assert_eq!(
+            fact,
+            Fact::Decision(Decision::StateChanged {
+                to,
+                reason: Some("Bash".to_owned())
+            })
+        );
+        assert_eq!(
+            sent.data.get(),
+            r#"{"runtime":{"api_family":"ccd-runtime","api_version":1,"request_id":"evt_00000000-0000-0000-0000-000000000002","idempotency_key":null,"approval_request_id":null,"operation":"state_changed","retry_class":"safe_retry"},"from":null,"to":"waiting_approval","reason":"Bash","since":"1970-01-01T00:00:00.005Z"}"#
+        );
+        let facts = [
+            (
+                Conclusion::SessionLost {
+                    reason: "gone".to_owned(),
+                },
+                Decision::SessionLost {
+                    reason: "gone".to_owned(),
+                },
+            ),
+            (Conclusion::HostAdded, Decision::HostAdded),
+            (Conclusion::HostLost, Decision::HostLost),
+            (Conclusion::HostReturned, Decision::HostReturned),
+            (
+                Conclusion::AlertRaised {
+                    key: "k".to_owned(),
+                    summary: "s".to_owned(),
+                },
+                Decision::AlertRaised {
+                    key: "k".to_owned(),
+                },
+            ),
+        ];
+        for (conclusion, decision) in facts {
+            assert_eq!(folded(conclusion).1, Fact::Decision(decision));
+        }
+    }
+
+    #[test]
+    fn an_election_is_read_with_its_term() {
+        let instance = InstanceId::from_uuid(Uuid::from_u128(3));
+        let sent = elected(
+            instance,
+            7,
+            "0.1.0",
+            EventId::from_uuid(Uuid::from_u128(2)),
+            Timestamp::default(),
+        );
+        assert_eq!(sent.subject().to_string(), "runtime.leader.elected.-.-");
+        assert_eq!(
+            decode::event(&sent).fact,
+            Fact::Decision(Decision::LeaderElected { instance, term: 7 })
+        );
+    }
+}

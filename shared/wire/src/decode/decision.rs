@@ -1,0 +1,47 @@
+//! `runtime.*`, as far as the state of the fleet depends on it.
+
+use super::read;
+use crate::data::runtime::{Alert, LeaderElected, SessionLost, StateChanged};
+use muster_domain::fact::Decision;
+use muster_domain::family::{AlertKind, LeaderKind, RuntimeHostKind, StatusKind};
+
+pub(super) fn status(kind: StatusKind, data: &str) -> Option<Decision> {
+    match kind {
+        StatusKind::StateChanged => {
+            let StateChanged { to, reason, .. } = read(data)?;
+            Some(Decision::StateChanged { to, reason })
+        }
+        StatusKind::SessionLost => {
+            let SessionLost { reason, .. } = read(data)?;
+            Some(Decision::SessionLost { reason })
+        }
+        StatusKind::StartSession
+        | StatusKind::HeartbeatSession
+        | StatusKind::ClearSession
+        | StatusKind::TakeoverSession
+        | StatusKind::EvaluateContextRefresh => None,
+    }
+}
+
+pub(super) const fn host(kind: RuntimeHostKind) -> Decision {
+    match kind {
+        RuntimeHostKind::Added => Decision::HostAdded,
+        RuntimeHostKind::Removed => Decision::HostRemoved,
+        RuntimeHostKind::Lost => Decision::HostLost,
+        RuntimeHostKind::Returned => Decision::HostReturned,
+    }
+}
+
+pub(super) fn alert(kind: AlertKind, data: &str) -> Option<Decision> {
+    let Alert { key, .. } = read(data)?;
+    Some(match kind {
+        AlertKind::Raised => Decision::AlertRaised { key },
+        AlertKind::Cleared => Decision::AlertCleared { key },
+    })
+}
+
+pub(super) fn leader(kind: LeaderKind, data: &str) -> Option<Decision> {
+    let LeaderKind::Elected = kind;
+    let LeaderElected { instance, term, .. } = read(data)?;
+    Some(Decision::LeaderElected { instance, term })
+}

@@ -1,0 +1,367 @@
+//! Hooks of every agent into the shapes the fold knows.
+//!
+//! The vendors' differences are two tables: how fields are spelled ([`crate::members`]), and which name means what
+//! ([`FOREIGN`]). What remains are the few places where the same name says something else.
+
+use super::{read, summary};
+use crate::canonical;
+use crate::members::{Field, Members, count, text};
+use crate::text::{LINE_CHARS, REASON_CHARS, first_line, one_line};
+use muster_domain::fact::{Fact, Hook, HookBody, InputDigest, ToolOutcome, ToolUse, TurnFact};
+use muster_domain::family::HookName;
+use muster_domain::names::{SubagentId, ToolName};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Names that agents other than Claude Code give to the same moments.
+const FOREIGN: &[(&str, HookName)] = &[
+    // Gemini CLI
+    ("before_agent", HookName::UserPromptSubmit),
+    ("after_agent", HookName::Stop),
+    ("before_tool", HookName::PreToolUse),
+    ("after_tool", HookName::PostToolUse),
+    // Copilot CLI
+    ("user_prompt_submitted", HookName::UserPromptSubmit),
+    ("agent_stop", HookName::Stop),
+    ("error_occurred", HookName::StopFailure),
+    // Codex: a turn that was cancelled has no Stop
+    ("interrupt", HookName::Stop),
+    ("agent_turn_complete", HookName::Stop),
+    // Cursor
+    ("before_submit_prompt", HookName::UserPromptSubmit),
+    // OpenClaw and Vibe, as kaizen took them
+    ("command_new", HookName::SessionStart),
+    ("message_received", HookName::UserPromptSubmit),
+    ("command_stop", HookName::Stop),
+    ("tool_start", HookName::PreToolUse),
+    ("tool_end", HookName::PostToolUse),
+];
+
+/// Codex: the only word about a failed model call, which ends the turn without a Stop; and how full the context is.
+const CODEX_MODEL_CALLED: &str = "post_model_request";
+
+/// Tools whose call waits for the user's words.
+const ASKING: &[&str] = &[
+    "AskUserQuestion",
+    "ExitPlanMode",
+    "ask_user",
+    "ask_user_question",
+    "exit_plan_mode",
+];
+
+/// States of a background task that is over.
+const OVER: &[&str] = &["completed", "failed", "killed", "stopped", "cancelled"];
+
+/// What a hook says; `None` when its payload is no object.
+pub(super) fn fact(name: &HookName, data: &str) -> Option<Fact> {
+    let members = Members::read(data).ok()?;
+    let note: Note<'_> = members
+        .raw(Field::Muster)
+        .and_then(|raw| read(raw.get()))
+        .unwrap_or_default();
+    let body = match context(name, &members) {
+        Some(Said::Turn(fact)) => return Some(Fact::Turn(fact)),
+        Some(Said::Hook(body)) => body,
+        None => said(known(name), &members, &note).unwrap_or(HookBody::Other),
+    };
+    let model = if *name == HookName::PostModelSwitch {
+        Field::ToModel
+    } else {
+        Field::Model
+    };
+    Some(Fact::Hook(Box::new(Hook {
+        prompt: members.name(Field::Prompt),
+        subagent: members.name(Field::Subagent),
+        subagent_type: members.owned(Field::SubagentType),
+        run: note.run.and_then(|run| text(run)?.parse().ok()),
+        cwd: members.owned(Field::Cwd),
+        model: members.owned(model),
+        permission_mode: members.owned(Field::Mode),
+        body,
+    })))
+}
+
+/// Ingest's notes, as far as they are read here.
+#[derive(Default, Deserialize)]
+struct Note<'a> {
+    #[serde(borrow)]
+    input_digest: Option<&'a RawValue>,
+    #[serde(borrow)]
+    run: Option<&'a RawValue>,
+}
+
+fn known(name: &HookName) -> &HookName {
+    let HookName::Other(token) = name else {
+        return name;
+    };
+    FOREIGN
+        .iter()
+        .find(|(foreign, _)| *foreign == token.as_str())
+        .map_or(name, |(_, known)| known)
+}
+
+enum Said {
+    Turn(TurnFact),
+    Hook(HookBody),
+}
+
+/// Hooks that say how full the context is, or that a model's call failed for good.
+fn context(name: &HookName, members: &Members<'_>) -> Option<Said> {
+    if *name == HookName::TokenUsageUpdate {
+        let used_tokens = members.count(Field::UsedTokens)?;
+        let window_tokens = members.count(Field::WindowTokens);
+        return Some(Said::Turn(TurnFact::ContextChanged {
+            used_tokens,
+            window_tokens,
+        }));
+    }
+    if name.as_str() != CODEX_MODEL_CALLED {
+        return None;
+    }
+    if members.text(Field::Status)? == "failed" {
+        return Some(Said::Hook(HookBody::StopFailed {
+            error: error(members),
+        }));
+    }
+    let usage: Total<'_> = read(members.raw(Field::TokenUsage)?.get())?;
+    let used_tokens = count(usage.total_tokens?)?;
+    Some(Said::Turn(TurnFact::ContextChanged {
+        used_tokens,
+        window_tokens: None,
+    }))
+}
+
+#[derive(Deserialize)]
+struct Total<'a> {
+    #[serde(borrow)]
+    total_tokens: Option<&'a RawValue>,
+}
+
+fn said(name: &HookName, members: &Members<'_>, note: &Note<'_>) -> Option<HookBody> {
+    Some(match name {
+        HookName::SessionStart => HookBody::SessionStarted {
+            source: members.owned(Field::Source),
+        },
+        HookName::SessionEnd => HookBody::SessionEnded {
+            reason: members.owned(Field::Reason),
+        },
+        HookName::UserPromptSubmit => prompt(members)?,
+        HookName::PreToolUse => HookBody::ToolStarted(tool(members, note)?),
+        HookName::PostToolUse => ended(members, note)?,
+        HookName::PostToolUseFailure => failed(members, note)?,
+        HookName::PermissionDenied => HookBody::ToolEnded {
+            tool: tool(members, note)?,
+            outcome: ToolOutcome::Denied {
+                reason: members
+                    .text(Field::Reason)
+                    .and_then(|text| one_line(&text, REASON_CHARS))
+                    .unwrap_or_default(),
+            },
+            duration_ms: None,
+            spawned: None,
+        },
+        HookName::PostToolBatch => HookBody::ToolsDone,
+        HookName::PermissionRequest => HookBody::PermissionAsked(tool(members, note)?),
+        HookName::SubagentStart => {
+            members.raw(Field::Subagent)?;
+            HookBody::SubagentStarted
+        }
+        HookName::SubagentStop | HookName::SubagentStopFailure => {
+            members.raw(Field::Subagent)?;
+            HookBody::SubagentStopped
+        }
+        HookName::Stop => HookBody::Stopped {
+            background_tasks: background_tasks(members),
+        },
+        HookName::StopFailure => HookBody::StopFailed {
+            error: error(members),
+        },
+        HookName::PreCompact => HookBody::CompactionStarted,
+        HookName::PostCompact => HookBody::CompactionEnded,
+        HookName::Notification => notification(members)?,
+        HookName::Elicitation => HookBody::InputAwaited {
+            reason: "elicitation".to_owned(),
+        },
+        HookName::ElicitationResult | HookName::PermissionGranted => HookBody::InputGiven,
+        HookName::CwdChanged => HookBody::CwdChanged {
+            cwd: members
+                .owned(Field::NewCwd)
+                .or_else(|| members.owned(Field::Cwd))?,
+        },
+        HookName::Setup
+        | HookName::UserPromptExpansion
+        | HookName::MessageDisplay
+        | HookName::PreModelSwitch
+        | HookName::PostModelSwitch
+        | HookName::TeammateIdle
+        | HookName::TaskCreated
+        | HookName::TaskCompleted
+        | HookName::ConfigChange
+        | HookName::InstructionsLoaded
+        | HookName::FileChanged
+        | HookName::DirectoryAdded
+        | HookName::WorktreeCreate
+        | HookName::WorktreeRemove
+        | HookName::TokenUsageUpdate
+        | HookName::TaskUpdated
+        | HookName::TaskStopped
+        | HookName::McpServerConnected
+        | HookName::McpServerDisconnected
+        | HookName::ErrorRaised
+        | HookName::SkillActivated
+        | HookName::Other(_) => return None,
+    })
+}
+
+/// Qwen Code says it again after every round of tools, with nothing in it: that is no prompt.
+fn prompt(members: &Members<'_>) -> Option<HookBody> {
+    let prompt = members.text(Field::Text);
+    let again = prompt.as_deref() == Some("") && members.raw(Field::SubmittedPrompt).is_none();
+    (!again).then(|| HookBody::PromptGiven {
+        preview: prompt.and_then(|text| first_line(&text, LINE_CHARS)),
+    })
+}
+
+fn tool(members: &Members<'_>, note: &Note<'_>) -> Option<ToolUse> {
+    let tool: ToolName = members.name(Field::Tool)?;
+    let input = members.raw(Field::ToolInput);
+    let noted = note
+        .input_digest
+        .and_then(|hex| canonical::parse_hex(&text(hex)?));
+    let asks_user = ASKING.contains(&tool.as_str());
+    let question = if asks_user {
+        input.and_then(summary::question)
+    } else {
+        None
+    };
+    Some(ToolUse {
+        call: members.name(Field::Call),
+        input: noted
+            .or_else(|| input.map(canonical::input_digest))
+            .unwrap_or(InputDigest(0)),
+        summary: question.or_else(|| input.and_then(summary::of)),
+        asks_user,
+        tool,
+    })
+}
+
+/// What is read from a tool's response, of whatever agent.
+#[derive(Default, Deserialize)]
+struct Response<'a> {
+    /// Claude Code: the subagent that the call started.
+    #[serde(rename = "agentId", borrow)]
+    agent_id: Option<&'a RawValue>,
+    /// Gemini CLI, which has no hook for failures.
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    /// Copilot CLI.
+    #[serde(rename = "resultType", borrow)]
+    result_type: Option<&'a RawValue>,
+    #[serde(rename = "textResultForLlm", borrow)]
+    result_text: Option<&'a RawValue>,
+}
+
+fn ended(members: &Members<'_>, note: &Note<'_>) -> Option<HookBody> {
+    let response: Response<'_> = members
+        .raw(Field::ToolResponse)
+        .and_then(|raw| read(raw.get()))
+        .unwrap_or_default();
+    let refused = response
+        .result_type
+        .and_then(text)
+        .filter(|kind| kind != "success");
+    let outcome = if let Some(error) = response.error {
+        ToolOutcome::Failed {
+            error: message(error).unwrap_or_default(),
+        }
+    } else if let Some(kind) = refused {
+        let words = response
+            .result_text
+            .and_then(message)
+            .unwrap_or_else(|| kind.clone().into_owned());
+        match &*kind {
+            "denied" | "rejected" => ToolOutcome::Denied { reason: words },
+            _ => ToolOutcome::Failed { error: words },
+        }
+    } else {
+        ToolOutcome::Ok
+    };
+    Some(HookBody::ToolEnded {
+        tool: tool(members, note)?,
+        outcome,
+        duration_ms: members.count(Field::Duration),
+        spawned: response
+            .agent_id
+            .and_then(|id| text(id)?.parse::<SubagentId>().ok()),
+    })
+}
+
+fn failed(members: &Members<'_>, note: &Note<'_>) -> Option<HookBody> {
+    let mut error = error(members);
+    if members.is_true(Field::Interrupted) {
+        error = if error.is_empty() {
+            "interrupted".to_owned()
+        } else {
+            format!("interrupted: {error}")
+        };
+    }
+    Some(HookBody::ToolEnded {
+        tool: tool(members, note)?,
+        outcome: ToolOutcome::Failed { error },
+        duration_ms: members.count(Field::Duration),
+        spawned: None,
+    })
+}
+
+fn error(members: &Members<'_>) -> String {
+    members
+        .raw(Field::Error)
+        .and_then(message)
+        .unwrap_or_default()
+}
+
+/// The words of an error, which is a text or an object with a message.
+fn message(error: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Worded<'a> {
+        #[serde(borrow)]
+        message: Option<&'a RawValue>,
+    }
+    let words = text(error).or_else(|| text(read::<Worded<'_>>(error.get())?.message?))?;
+    one_line(&words, REASON_CHARS)
+}
+
+fn background_tasks(members: &Members<'_>) -> u32 {
+    #[derive(Deserialize)]
+    struct Task<'a> {
+        #[serde(borrow)]
+        status: Option<&'a RawValue>,
+    }
+    let tasks: Vec<Task<'_>> = members
+        .raw(Field::BackgroundTasks)
+        .and_then(|raw| read(raw.get()))
+        .unwrap_or_default();
+    let over = |task: &Task<'_>| {
+        task.status
+            .and_then(text)
+            .is_some_and(|status| OVER.contains(&&*status))
+    };
+    u32::try_from(tasks.iter().filter(|task| !over(task)).count()).unwrap_or(u32::MAX)
+}
+
+/// Of notifications, those about dialogs are the only word there is; a permission has a hook of its own.
+fn notification(members: &Members<'_>) -> Option<HookBody> {
+    let kind = members.owned(Field::Notification)?;
+    match kind.as_str() {
+        "elicitation_dialog" | "elicitation_url_dialog" | "agent_needs_input" => {
+            Some(HookBody::InputAwaited {
+                reason: members
+                    .text(Field::Message)
+                    .and_then(|text| first_line(&text, LINE_CHARS))
+                    .unwrap_or(kind),
+            })
+        }
+        "elicitation_complete" | "elicitation_response" => Some(HookBody::InputGiven),
+        _ => None,
+    }
+}
