@@ -85,7 +85,11 @@ impl Exchange {
             };
             let waited = started.elapsed();
             let greeted = progress.stage() == Stage::AwaitingAnswer;
-            if Instant::now() + pause >= progress.deadline() || (!greeted && waited >= CONNECT) {
+            if progress
+                .deadline()
+                .is_some_and(|end| Instant::now() + pause >= end)
+                || (!greeted && waited >= CONNECT)
+            {
                 return Err(Failure::Unreachable {
                     socket: self.socket.clone(),
                     error,

@@ -1,17 +1,43 @@
 //! Why there is no answer. Read by people only: in debug mode, or as the reason of a block.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use std::{fmt, io};
 
 use crate::progress::Stage;
 
+/// Exit status by which an agent takes a hook as blocking; stderr then holds the reason.
+const EXIT_BLOCK: u8 = 2;
+
+/// What a failure means to the agent, as installed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    pub(crate) fail_closed: bool,
+    pub(crate) debug: bool,
+}
+
+impl Manner {
+    /// Says what is to be said, and gives the exit status.
+    pub(crate) fn conclude(self, failure: &Failure) -> u8 {
+        if self.fail_closed {
+            let line = format!("muster-hook: {failure}; blocking, as installed to fail closed");
+            // With stderr closed the exit status has to do.
+            let _ = writeln!(io::stderr(), "{line}");
+            return EXIT_BLOCK;
+        }
+        if self.debug {
+            let _ = writeln!(io::stderr(), "muster-hook: {failure}");
+        }
+        0
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Failure {
     Usage(String),
     NoSocketPath,
-    Worker(io::Error),
-    WorkerGone,
+    Watchdog(io::Error),
     Input(io::Error),
     /// The socket's file is not there: ingest never ran, or was stopped in order.
     Absent {
@@ -39,8 +65,7 @@ impl fmt::Display for Failure {
             Self::NoSocketPath => {
                 f.write_str("no socket path: set MUSTER_SOCKET, XDG_RUNTIME_DIR or HOME")
             }
-            Self::Worker(error) => write!(f, "cannot start a thread: {error}"),
-            Self::WorkerGone => f.write_str("the worker thread ended without a result"),
+            Self::Watchdog(error) => write!(f, "cannot start a thread: {error}"),
             Self::Input(error) => write!(f, "cannot read the agent's input: {error}"),
             Self::Absent { socket } => {
                 write!(

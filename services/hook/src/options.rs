@@ -117,3 +117,50 @@ fn duration(text: &str) -> Result<Duration, Failure> {
         ))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_socket_is_where_flag_variable_or_xdg_folder_say() {
+        type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+        let table: [Case<'_>; 6] = [
+            (&["--socket", "/f"], &[("MUSTER_SOCKET", "/m")], "/f"),
+            (&["--socket=/f"], &[], "/f"),
+            (
+                &[],
+                &[("MUSTER_SOCKET", "/m"), ("XDG_RUNTIME_DIR", "/run/u")],
+                "/m",
+            ),
+            (
+                &[],
+                &[("XDG_RUNTIME_DIR", "/run/u"), ("HOME", "/h")],
+                "/run/u/muster/ingest.sock",
+            ),
+            (
+                &[],
+                &[("XDG_STATE_HOME", "/s"), ("HOME", "/h")],
+                "/s/muster/ingest.sock",
+            ),
+            (
+                &[],
+                &[("XDG_RUNTIME_DIR", ""), ("HOME", "/h")],
+                "/h/.local/state/muster/ingest.sock",
+            ),
+        ];
+        for (args, env, expected) in table {
+            let env = |name: &str| {
+                let found = env.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| value.into())
+            };
+            let args = args.iter().map(OsString::from).collect();
+            let Ok(Command::Forward(options)) = parse(args, &env) else {
+                panic!("refused");
+            };
+            assert_eq!(options.socket, Path::new(expected));
+        }
+    }
+}

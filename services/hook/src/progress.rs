@@ -1,4 +1,4 @@
-//! How far the worker got, and until when it may stay there.
+//! How far the work got, and until when it may stay there.
 //!
 //! An ingest that cannot be reached must not cost the agent more than a moment, one that was
 //! reached may be waited for as long as the budget says (an approval waits for a person). So the
@@ -23,6 +23,7 @@ pub(crate) enum Stage {
     AwaitingGreeting,
     /// Ingest has greeted once; kept through reconnects.
     AwaitingAnswer,
+    Finished,
 }
 
 #[derive(Clone)]
@@ -51,23 +52,48 @@ impl Progress {
         self.reached().0
     }
 
-    pub(crate) fn deadline(&self) -> Instant {
-        let (stage, since) = *self.reached();
-        match stage {
-            Stage::ReadingInput | Stage::AwaitingAnswer => self.end,
-            Stage::Connecting => self.end.min(since + CONNECT),
-            Stage::AwaitingGreeting => self.end.min(since + GREETING),
+    /// From here on the answer is printed and nothing is bounded any more. Blocks for good once
+    /// the watchdog is ending the process, so that there is never half an answer.
+    pub(crate) fn finish(&self) {
+        self.reach(Stage::Finished);
+    }
+
+    /// When the present stage ends; `None` after the last.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline_of(*self.reached())
+    }
+
+    /// How long to wait before looking again; `None` when there is nothing left to watch. A stage
+    /// never ends sooner than [`CONNECT`] after it began, so looking that often misses no
+    /// deadline, and the work need not wake its watcher at every step.
+    pub(crate) fn next_look(&self) -> Option<Duration> {
+        let reached = *self.reached();
+        let left = self
+            .deadline_of(reached)?
+            .saturating_duration_since(Instant::now());
+        Some(match reached.0 {
+            Stage::AwaitingAnswer | Stage::Finished => left,
+            Stage::ReadingInput | Stage::Connecting | Stage::AwaitingGreeting => left.min(CONNECT),
+        })
+    }
+
+    /// Calls `end` when the time is up, and lets the work get no further meanwhile.
+    pub(crate) fn if_overdue(&self, end: impl FnOnce(Stage)) {
+        let reached = self.reached();
+        if self
+            .deadline_of(*reached)
+            .is_some_and(|deadline| deadline <= Instant::now())
+        {
+            end(reached.0);
         }
     }
 
-    /// How long to wait before looking at the deadline again. A stage never ends sooner than
-    /// [`CONNECT`] after it began, so looking that often misses no deadline, and the worker need
-    /// not wake the watcher at every step. The last stage's deadline is fixed.
-    pub(crate) fn next_look(&self) -> Duration {
-        let left = self.deadline().saturating_duration_since(Instant::now());
-        match self.stage() {
-            Stage::AwaitingAnswer => left,
-            Stage::ReadingInput | Stage::Connecting | Stage::AwaitingGreeting => left.min(CONNECT),
+    fn deadline_of(&self, (stage, since): (Stage, Instant)) -> Option<Instant> {
+        match stage {
+            Stage::ReadingInput | Stage::AwaitingAnswer => Some(self.end),
+            Stage::Connecting => Some(self.end.min(since + CONNECT)),
+            Stage::AwaitingGreeting => Some(self.end.min(since + GREETING)),
+            Stage::Finished => None,
         }
     }
 
@@ -83,6 +109,7 @@ impl fmt::Display for Stage {
             Self::Connecting => "connecting to ingest",
             Self::AwaitingGreeting => "waiting for ingest to greet",
             Self::AwaitingAnswer => "waiting for ingest to answer",
+            Self::Finished => "printing the answer",
         })
     }
 }

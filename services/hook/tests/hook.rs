@@ -1,16 +1,26 @@
-use std::io::{self, Cursor};
+//! The hook as an agent meets it: a process with streams, an environment and an exit status.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy spares only test functions, not what they call"
+)]
+
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use super::*;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 const HELLO: &[u8] = br#"{"type":"hello","proto":1}"#;
 const ANSWER: &[u8] = br#"{"type":"hook_answer","event_id":"e-1","exit_code":0}"#;
+const PAYLOAD_MAX_BYTES: usize = 8 << 20;
 
 /// What the process left behind: exit status, stdout, stderr.
 #[derive(Debug, PartialEq, Eq)]
-struct Left(u8, String, String);
+struct Left(i32, String, String);
 
 impl Left {
     fn nothing() -> Self {
@@ -24,54 +34,63 @@ fn socket() -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
-fn hook(socket: &Path, args: &[&str], stdin: impl Read + Send + 'static) -> Left {
-    let env = |name: &str| match name {
-        "MUSTER_SOCKET" => Some(socket.into()),
-        "CLAUDECODE" => Some("1".into()),
-        "CLAUDE_CODE_SESSION_ID" => Some("s \"1\"".into()),
-        _ => None,
-    };
+fn hook(socket: &Path, args: &[&str], stdin: &[u8]) -> Left {
+    let socket = socket.to_str().unwrap();
+    let env = [
+        ("MUSTER_SOCKET", socket),
+        ("CLAUDECODE", "1"),
+        ("CLAUDE_CODE_SESSION_ID", "s \"1\""),
+    ];
     hook_in(&env, args, stdin)
 }
 
-fn hook_in(env: Env<'_>, args: &[&str], stdin: impl Read + Send + 'static) -> Left {
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let code = run(
-        args.iter().map(OsString::from),
-        env,
-        stdin,
-        &mut stdout,
-        &mut stderr,
-    );
+fn hook_in(env: &[(&str, &str)], args: &[&str], stdin: &[u8]) -> Left {
+    let mut child = command(env, args).stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // A hook that gives up while it is still being written to closes the pipe.
+    let _ = input.write_all(stdin);
+    drop(input);
+    left(child.wait_with_output().unwrap())
+}
+
+fn command(env: &[(&str, &str)], args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_muster-hook"));
+    command.args(args).env_clear().envs(env.iter().copied());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn left(output: std::process::Output) -> Left {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
     Left(
-        code,
-        String::from_utf8(stdout).unwrap(),
-        String::from_utf8(stderr).unwrap(),
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
     )
 }
 
+fn frame(stream: &mut UnixStream) -> Vec<u8> {
+    let mut prefix = [0; 4];
+    stream.read_exact(&mut prefix).unwrap();
+    let mut body = vec![0; u32::from_be_bytes(prefix) as usize];
+    stream.read_exact(&mut body).unwrap();
+    body
+}
+
 fn reply(stream: &mut UnixStream, frames: &[&[u8]]) {
-    let mut bytes = Vec::new();
     for body in frames {
-        frame::append(&mut bytes, body);
+        let length = u32::try_from(body.len()).unwrap();
+        stream
+            .write_all(&[&length.to_be_bytes(), *body].concat())
+            .unwrap();
     }
-    stream.write_all(&bytes).unwrap();
 }
 
 /// Reads one whole request: hello, question, payload.
-fn request(stream: &mut UnixStream) -> (String, String, Vec<u8>) {
-    let mut text = || String::from_utf8(frame::read(stream).unwrap()).unwrap();
-    let (hello, question) = (text(), text());
-    (hello, question, frame::read(stream).unwrap())
-}
-
-fn key(question: &str) -> String {
-    let members = json::scalars(question).unwrap();
-    members
-        .into_iter()
-        .find(|(name, _)| name == "key")
-        .unwrap()
-        .1
+fn request(stream: &mut UnixStream) -> (serde_json::Value, serde_json::Value, Vec<u8>) {
+    let mut json = || serde_json::from_slice(&frame(stream)).unwrap();
+    let (hello, question) = (json(), json());
+    (hello, question, frame(stream))
 }
 
 #[test]
@@ -85,23 +104,25 @@ fn the_payload_arrives_as_read_and_the_answer_is_printed() {
         got
     });
     let payload = b"{\"a\":\"\xff\xc3\xa9\"}\n".to_vec();
-    let left = hook(
-        &path,
-        &["--agent", "claude-code"],
-        Cursor::new(payload.clone()),
-    );
+    let left = hook(&path, &["--agent", "claude-code"], &payload);
     assert_eq!(left, Left(0, r#"{"decision":"x"}"#.into(), String::new()));
     let (hello, question, got) = server.join().unwrap();
+    let expected = serde_json::json!({"type":"hello","proto_min":1,"proto_max":1,"client":"hook","token":null});
+    assert_eq!(hello, expected);
+    assert_eq!(question["type"], "ingest_hook");
+    assert_eq!(question["agent"], "claude-code");
     assert_eq!(
-        hello,
-        r#"{"type":"hello","proto_min":1,"proto_max":1,"client":"hook","token":null}"#
+        (&question["truncated"], &question["payload_follows"]),
+        (&false.into(), &true.into())
     );
+    let expected = serde_json::json!({"CLAUDECODE":"1","CLAUDE_CODE_SESSION_ID":"s \"1\""});
+    assert_eq!(question["env"], expected);
+    assert_eq!(question["pid"], std::process::id());
     assert!(
-        question.starts_with(r#"{"type":"ingest_hook","agent":"claude-code","key":""#),
-        "{question}"
+        question["pid_start"].as_u64() > Some(0)
+            && question["boot_id"].is_string()
+            && question["pid_ns"].is_string()
     );
-    let env = r#""truncated":false,"env":{"CLAUDECODE":"1","CLAUDE_CODE_SESSION_ID":"s \"1\""}"#;
-    assert!(question.contains(env), "{question}");
     assert_eq!(got, payload);
 }
 
@@ -121,10 +142,7 @@ fn the_exit_code_is_ingests() {
             ],
         );
     });
-    assert_eq!(
-        hook(&path, &[], io::empty()),
-        Left(2, String::new(), String::new())
-    );
+    assert_eq!(hook(&path, &[], b""), Left(2, String::new(), String::new()));
     server.join().unwrap();
 }
 
@@ -146,10 +164,10 @@ fn a_lost_connection_is_repeated_with_the_same_key() {
         reply(&mut stream, &[HELLO, ANSWER, b"ok"]);
         (first, second)
     });
-    let left = hook(&path, &["--budget", "20s"], Cursor::new("payload"));
+    let left = hook(&path, &["--budget", "20s"], b"payload");
     assert_eq!(left, Left(0, "ok".into(), String::new()));
     let (first, second) = server.join().unwrap();
-    assert_eq!(key(&first.1), key(&second.1));
+    assert!(first.1["key"].as_str().is_some_and(|key| key.len() > 20));
     assert_eq!(first, second);
 }
 
@@ -159,11 +177,8 @@ fn a_killed_ingest_that_is_back_at_once_is_still_reached() {
     // Dropped without unlink: what a killed process leaves.
     drop(UnixListener::bind(&path).unwrap());
     let next = path.with_extension("next");
-    let (mut input, reader) = UnixStream::pair().unwrap();
     let hook_path = path.clone();
-    let hook = thread::spawn(move || hook(&hook_path, &["--budget", "20s"], reader));
-    input.write_all(b"{}").unwrap();
-    drop(input);
+    let hook = thread::spawn(move || hook(&hook_path, &["--budget", "20s"], b"{}"));
     // Renamed into place, so that the file is never absent.
     let listener = UnixListener::bind(&next).unwrap();
     std::fs::rename(&next, &path).unwrap();
@@ -219,15 +234,14 @@ fn whatever_is_wrong_with_ingest_the_agent_goes_on() {
         let (_folder, path) = socket();
         let listener = UnixListener::bind(&path).unwrap();
         thread::spawn(move || server(listener));
-        let left = hook(&path, &["--budget", "5s"], Cursor::new("{}"));
+        let left = hook(&path, &["--budget", "5s"], b"{}");
         assert_eq!(left, Left::nothing(), "{reason}");
     }
     for (reason, server) in cases {
         let (_folder, path) = socket();
         let listener = UnixListener::bind(&path).unwrap();
         thread::spawn(move || server(listener));
-        let Left(code, out, why) =
-            hook(&path, &["--fail-closed", "--budget=5s"], Cursor::new("{}"));
+        let Left(code, out, why) = hook(&path, &["--fail-closed", "--budget=5s"], b"{}");
         assert_eq!((code, out.as_str()), (2, ""));
         assert!(why.contains(reason), "{reason} not in {why}");
     }
@@ -237,7 +251,7 @@ fn whatever_is_wrong_with_ingest_the_agent_goes_on() {
 fn an_absent_ingest_costs_no_time_and_a_killed_one_half_a_second() {
     let (_folder, path) = socket();
     let started = Instant::now();
-    let Left(code, _, why) = hook(&path, &["--fail-closed", "--budget", "60s"], io::empty());
+    let Left(code, _, why) = hook(&path, &["--fail-closed", "--budget", "60s"], b"");
     assert_eq!(code, 2);
     assert!(why.contains("not running"), "{why}");
     assert!(
@@ -248,10 +262,7 @@ fn an_absent_ingest_costs_no_time_and_a_killed_one_half_a_second() {
 
     drop(UnixListener::bind(&path).unwrap());
     let started = Instant::now();
-    assert_eq!(
-        hook(&path, &["--budget", "60s"], io::empty()),
-        Left::nothing()
-    );
+    assert_eq!(hook(&path, &["--budget", "60s"], b""), Left::nothing());
     let waited = started.elapsed();
     assert!(waited < Duration::from_secs(3), "{waited:?}");
 }
@@ -268,7 +279,7 @@ fn a_black_hole_ends_with_the_budget() {
         (1, ["--budget", "600s"]),
     ] {
         let started = Instant::now();
-        let left = hook(&path, &args, Cursor::new(vec![b'x'; payload]));
+        let left = hook(&path, &args, &vec![b'x'; payload]);
         assert_eq!(left, Left::nothing());
         assert!(
             started.elapsed() < Duration::from_secs(4),
@@ -300,10 +311,7 @@ fn a_full_backlog_ends_like_a_refusal() {
         std::mem::forget(stream);
     }
     let started = Instant::now();
-    assert_eq!(
-        hook(&path, &["--budget", "600s"], io::empty()),
-        Left::nothing()
-    );
+    assert_eq!(hook(&path, &["--budget", "600s"], b""), Left::nothing());
     assert!(
         started.elapsed() < Duration::from_secs(4),
         "{:?}",
@@ -317,8 +325,11 @@ fn an_input_nobody_closes_ends_with_the_budget() {
     let (_folder, path) = socket();
     let _listener = UnixListener::bind(&path).unwrap();
     let (reader, _writer) = UnixStream::pair().unwrap();
+    let socket = path.to_str().unwrap();
+    let mut hook = command(&[("MUSTER_SOCKET", socket)], &["--budget", "50ms"]);
     let started = Instant::now();
-    assert_eq!(hook(&path, &["--budget", "50ms"], reader), Left::nothing());
+    let output = hook.stdin(OwnedFd::from(reader)).output().unwrap();
+    assert_eq!(left(output), Left::nothing());
     assert!(started.elapsed() < Duration::from_secs(2));
 }
 
@@ -332,11 +343,11 @@ fn an_oversized_input_is_cut_and_said_to_be() {
         reply(&mut stream, &[HELLO, ANSWER, b""]);
         (question, payload.len())
     });
-    let input = io::repeat(b'x').take(frame::PAYLOAD_MAX_BYTES as u64 + 10);
-    assert_eq!(hook(&path, &["--budget", "20s"], input), Left::nothing());
+    let input = vec![b'x'; PAYLOAD_MAX_BYTES + 10];
+    assert_eq!(hook(&path, &["--budget", "20s"], &input), Left::nothing());
     let (question, length) = server.join().unwrap();
-    assert!(question.contains(r#""truncated":true"#));
-    assert_eq!(length, frame::PAYLOAD_MAX_BYTES);
+    assert_eq!(question["truncated"], true);
+    assert_eq!(length, PAYLOAD_MAX_BYTES);
 }
 
 #[test]
@@ -347,74 +358,24 @@ fn misuse_fails_open_too_and_debug_says_why() {
         &["--budget", "99999999999999s"],
         &["--agent"],
     ] {
-        assert_eq!(
-            hook_in(&|_| None, args, io::empty()),
-            Left::nothing(),
-            "{args:?}"
-        );
+        assert_eq!(hook_in(&[], args, b""), Left::nothing(), "{args:?}");
     }
-    assert_eq!(
-        hook_in(&|_| None, &[], io::empty()),
-        Left::nothing(),
-        "no socket path"
-    );
-    let debug = |name: &str| (name == "MUSTER_HOOK_DEBUG").then(|| "1".into());
-    let Left(code, out, why) = hook_in(&debug, &["--nonsense"], io::empty());
+    assert_eq!(hook_in(&[], &[], b""), Left::nothing(), "no socket path");
+    let Left(code, out, why) = hook_in(&[("MUSTER_HOOK_DEBUG", "1")], &["--nonsense"], b"");
     assert_eq!((code, out.as_str()), (0, ""));
     assert!(
         why.contains("--nonsense") && why.lines().count() == 1,
         "{why}"
     );
-    let Left(code, _, why) = hook_in(&|_| None, &["--nonsense", "--fail-closed"], io::empty());
+    let Left(code, _, why) = hook_in(&[], &["--nonsense", "--fail-closed"], b"");
     assert_eq!(code, 2);
     assert!(why.contains("--nonsense"), "{why}");
 }
 
 #[test]
-fn the_socket_is_where_flag_variable_or_xdg_folder_say() {
-    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
-    let table: [Case<'_>; 6] = [
-        (&["--socket", "/f"], &[("MUSTER_SOCKET", "/m")], "/f"),
-        (&["--socket=/f"], &[], "/f"),
-        (
-            &[],
-            &[("MUSTER_SOCKET", "/m"), ("XDG_RUNTIME_DIR", "/run/u")],
-            "/m",
-        ),
-        (
-            &[],
-            &[("XDG_RUNTIME_DIR", "/run/u"), ("HOME", "/h")],
-            "/run/u/muster/ingest.sock",
-        ),
-        (
-            &[],
-            &[("XDG_STATE_HOME", "/s"), ("HOME", "/h")],
-            "/s/muster/ingest.sock",
-        ),
-        (
-            &[],
-            &[("XDG_RUNTIME_DIR", ""), ("HOME", "/h")],
-            "/h/.local/state/muster/ingest.sock",
-        ),
-    ];
-    for (args, env, expected) in table {
-        let env = |name: &str| {
-            env.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| value.into())
-        };
-        let args = args.iter().map(OsString::from).collect();
-        let Ok(Command::Forward(options)) = options::parse(args, &env) else {
-            panic!("refused");
-        };
-        assert_eq!(options.socket, Path::new(expected));
-    }
-}
-
-#[test]
 fn cursor_running_claudes_settings_is_not_taken_for_claude_code() {
     let payload = br#"{"hook_event_name":"PreToolUse","cursor_version":"2.0.77"}"#;
-    for (claudecode, stamped) in [(None, "cursor"), (Some("1"), "claude-code")] {
+    for (claudecode, stamped) in [("", "cursor"), ("1", "claude-code")] {
         let (_folder, path) = socket();
         let listener = UnixListener::bind(&path).unwrap();
         let server = thread::spawn(move || {
@@ -423,17 +384,30 @@ fn cursor_running_claudes_settings_is_not_taken_for_claude_code() {
             reply(&mut stream, &[HELLO, ANSWER, b""]);
             got.1
         });
-        let env = |name: &str| match name {
-            "MUSTER_SOCKET" => Some(path.clone().into()),
-            "CLAUDECODE" => claudecode.map(OsString::from),
-            _ => None,
-        };
-        assert_eq!(hook_in(&env, &[], Cursor::new(payload)), Left::nothing());
-        assert!(
-            server
-                .join()
-                .unwrap()
-                .contains(&format!(r#""agent":"{stamped}""#))
-        );
+        let env = [
+            ("MUSTER_SOCKET", path.to_str().unwrap()),
+            ("CLAUDECODE", claudecode),
+        ];
+        assert_eq!(hook_in(&env, &[], payload), Left::nothing());
+        assert_eq!(server.join().unwrap()["agent"], stamped);
     }
+}
+
+#[test]
+fn a_secret_in_the_environment_stays_there() {
+    let (_folder, path) = socket();
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let got = request(&mut stream);
+        reply(&mut stream, &[HELLO, ANSWER, b""]);
+        got.1.to_string()
+    });
+    let env = [
+        ("MUSTER_SOCKET", path.to_str().unwrap()),
+        ("CLAUDE_CODE_MESSAGING_TOKEN", "hunter2"),
+        ("ANTHROPIC_API_KEY", "hunter2"),
+    ];
+    assert_eq!(hook_in(&env, &[], b"{}"), Left::nothing());
+    assert!(!server.join().unwrap().contains("hunter2"));
 }
