@@ -1,0 +1,236 @@
+//! The loop's memory, and what each input does to it. Synchronous: whatever takes time is handed to a part that does it.
+//!
+//! Every instance folds all the time; only the leader decides. A term passes through three steps: elected, caught up with
+//! its own election, leading. What was decided and not yet read back from the log lies in the overlay, so that the same
+//! decision is not made twice; with the term, the overlay goes too, and the log says what became of it.
+
+use crate::election;
+use crate::inbox::Deposed;
+use crate::leadership::Term;
+use muster_bus::Outgoing;
+use muster_bus::kv::{Entry, Watched};
+use muster_bus::msg_id::Secret;
+use muster_domain::conclusion::Draft;
+use muster_domain::due::{Presence, due, expire, presence};
+use muster_domain::fact::Recorded;
+use muster_domain::fleet::Fleet;
+use muster_domain::names::HostName;
+use muster_domain::overlay::Overlay;
+use muster_domain::react::{catch_up, react};
+use muster_domain::time::Timestamp;
+use muster_wire::limits;
+use std::collections::{BTreeSet, VecDeque};
+
+/// Whether this instance decides.
+enum Role {
+    /// Another one does, or nobody.
+    Standby,
+    /// Elected; its own election is not folded yet.
+    Elected(Term),
+    /// Deciding.
+    Leading(Term),
+}
+
+/// What the loop knows.
+pub(crate) struct Control {
+    fleet: Fleet,
+    role: Role,
+    overlay: Overlay,
+    /// What this instance signs its decisions with.
+    name: String,
+    secret: Secret,
+    /// Decided, in order, and not given to the writer yet.
+    queue: VecDeque<Outgoing>,
+    /// Whether a batch is with the writer.
+    writing: bool,
+    /// Hosts whose presence key is alive.
+    present: BTreeSet<HostName>,
+    /// Whether every live key has been seen since the watch began.
+    presence_known: bool,
+}
+
+impl Control {
+    pub(crate) fn new(fleet: Fleet, name: String, secret: Secret) -> Self {
+        Self {
+            fleet,
+            role: Role::Standby,
+            overlay: Overlay::new(),
+            name,
+            secret,
+            queue: VecDeque::new(),
+            writing: false,
+            present: BTreeSet::new(),
+            presence_known: false,
+        }
+    }
+
+    pub(crate) const fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    pub(crate) const fn is_leading(&self) -> bool {
+        matches!(self.role, Role::Leading(_))
+    }
+
+    /// Decisions that wait to be written.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The next moment at which time alone is news; nothing for who does not decide.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        if self.is_leading() {
+            due(&self.fleet)
+        } else {
+            None
+        }
+    }
+
+    /// The log's next event.
+    pub(crate) fn event(&mut self, recorded: &Recorded) {
+        let applied = self.fleet.apply(recorded);
+        self.overlay.folded(recorded);
+        if let Role::Elected(_) = self.role {
+            self.begin_when_caught_up();
+        } else if self.is_leading() && applied.counted() {
+            self.decide(react(&self.fleet, &self.overlay, recorded));
+        }
+    }
+
+    /// This instance was elected.
+    pub(crate) fn elected(&mut self, term: Term) {
+        self.role = Role::Elected(term);
+        self.overlay = Overlay::new();
+        self.queue.clear();
+        self.writing = false;
+        self.begin_when_caught_up();
+    }
+
+    /// The term is over. What was decided in it and stored comes back through the log.
+    pub(crate) fn deposed(&mut self, why: &Deposed) {
+        tracing::info!(reason = %why, "standing by");
+        self.role = Role::Standby;
+        self.overlay = Overlay::new();
+        self.queue.clear();
+        self.writing = false;
+    }
+
+    /// The state is another one. A term that was won on the old log is given up by dropping its writer's channel.
+    pub(crate) fn fold_anew(&mut self, fleet: Fleet) {
+        self.fleet = fleet;
+        self.deposed(&Deposed("the log was replaced".to_owned()));
+    }
+
+    /// The writer's batch is stored.
+    pub(crate) fn written(&mut self) {
+        self.writing = false;
+        self.hand_over();
+    }
+
+    /// Time alone is news.
+    pub(crate) fn deadline_passed(&mut self, now: Timestamp) {
+        if self.is_leading() {
+            self.decide(expire(&self.fleet, &self.overlay, now));
+        }
+    }
+
+    /// A host's presence key appeared, changed, or is gone.
+    pub(crate) fn presence(&mut self, watched: Watched) {
+        match watched {
+            Watched::Current => {
+                self.presence_known = true;
+                self.compare_presence();
+            }
+            Watched::Entry(entry) => {
+                if let Some(host) = self.record_presence(&entry)
+                    && self.is_leading()
+                    && self.presence_known
+                {
+                    self.decide_presence(&host);
+                }
+            }
+        }
+    }
+
+    fn record_presence(&mut self, entry: &Entry) -> Option<HostName> {
+        let host = HostName::new(&entry.key).ok()?;
+        // Only that it is there matters here; what a host tells of itself in the key is for `doctor`.
+        match &entry.value {
+            Some(_) => self.present.insert(host.clone()),
+            None => self.present.remove(&host),
+        };
+        Some(host)
+    }
+
+    fn decide_presence(&mut self, host: &HostName) {
+        let there = if self.present.contains(host) {
+            Presence::Present
+        } else {
+            Presence::Gone
+        };
+        self.decide(
+            presence(&self.fleet, &self.overlay, host, there)
+                .into_iter()
+                .collect(),
+        );
+    }
+
+    /// Every host that is known or there: for the start of a term, and after presence was out of sight.
+    fn compare_presence(&mut self) {
+        if !(self.is_leading() && self.presence_known) {
+            return;
+        }
+        let mut hosts: Vec<HostName> = self.fleet.hosts().keys().cloned().collect();
+        hosts.extend(
+            self.present
+                .iter()
+                .filter(|host| !self.fleet.hosts().contains_key(*host))
+                .cloned(),
+        );
+        for host in &hosts {
+            self.decide_presence(host);
+        }
+    }
+
+    fn begin_when_caught_up(&mut self) {
+        let Role::Elected(term) = &self.role else {
+            return;
+        };
+        if self.fleet.watermark() < term.fence {
+            return;
+        }
+        if let Role::Elected(term) = std::mem::replace(&mut self.role, Role::Standby) {
+            tracing::info!(seq = self.fleet.watermark(), "leading");
+            self.role = Role::Leading(term);
+        }
+        self.decide(catch_up(&self.fleet, &self.overlay));
+        self.compare_presence();
+    }
+
+    fn decide(&mut self, drafts: Vec<Draft>) {
+        for draft in drafts {
+            match election::decided(&self.name, &self.secret, &draft) {
+                Ok((id, outgoing)) => {
+                    self.overlay.published(id, &draft);
+                    self.queue.push_back(outgoing);
+                }
+                Err(error) => tracing::error!(%error, "a decision could not be written down"),
+            }
+        }
+        self.hand_over();
+    }
+
+    /// Gives the writer what waits, if it has nothing.
+    fn hand_over(&mut self) {
+        let Role::Leading(term) = &self.role else {
+            return;
+        };
+        if self.writing || self.queue.is_empty() {
+            return;
+        }
+        let many = self.queue.len().min(limits::BATCH_MESSAGES_MAX);
+        let batch: Vec<Outgoing> = self.queue.drain(..many).collect();
+        // The writer holds at most one batch and has none now; a closed channel means that the term is ending.
+        self.writing = term.writes.try_send(batch).is_ok();
+    }
+}
