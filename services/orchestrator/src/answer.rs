@@ -10,9 +10,9 @@ use muster_domain::names::{HostName, SessionId};
 use muster_domain::time::Timestamp;
 use muster_domain::view;
 use muster_wire::api::{
-    self, ApiError, AuditDigest, Cursor, ErrorKind, Hello, HelloRequest, HostSummary, HostsList,
-    HostsListRequest, Position, Reply, Session, SessionDetail, SessionDetailRequest,
-    SessionRequest, SessionSummary, SessionsList, SessionsListRequest, Status, StoredEvent,
+    self, ApiError, AuditDigest, Cursor, ErrorKind, Hello, HelloRequest, HostSummary, HostsList, HostsListRequest,
+    Position, Reply, Session, SessionDetail, SessionDetailRequest, SessionRequest, SessionSummary, SessionsList,
+    SessionsListRequest, Status, StoredEvent,
 };
 use muster_wire::subject::Operation;
 use muster_wire::{Filter, limits, snapshot, topology};
@@ -61,25 +61,16 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
             .and_then(|request| hello(asked, &request))
             .and_then(|body| asked.reply(body)),
         Operation::Status => asked.reply(status(asked)),
-        Operation::SessionsList => {
-            read(body).and_then(|request| asked.reply(sessions(asked.fleet, &request)))
-        }
+        Operation::SessionsList => read(body).and_then(|request| asked.reply(sessions(asked.fleet, &request))),
         Operation::SessionsStatus => read::<SessionRequest>(body)
-            .and_then(|request| {
-                summary(
-                    asked.fleet,
-                    &find(asked.fleet, &request.id, request.host.as_ref())?,
-                )
-            })
+            .and_then(|request| summary(asked.fleet, &find(asked.fleet, &request.id, request.host.as_ref())?))
             .and_then(|session| asked.reply(Session { session })),
         Operation::SessionsDetail => match read(body).and_then(|request| detail(asked, &request)) {
             Ok(wanted) if wanted.rows > 0 => return Answer::WithEvents(Box::new(wanted)),
             Ok(wanted) => asked.reply(wanted.detail),
             Err(error) => Err(error),
         },
-        Operation::HostsList => {
-            read(body).and_then(|request| asked.reply(hosts(asked.fleet, &request)))
-        }
+        Operation::HostsList => read(body).and_then(|request| asked.reply(hosts(asked.fleet, &request))),
         Operation::AuditDigest => digest(asked.fleet).and_then(|body| asked.reply(body)),
     };
     Answer::Ready(ready.map_err(|error| failure(&error)))
@@ -90,19 +81,12 @@ pub(crate) async fn with_events(bus: &Bus, mut wanted: Wanted) -> Result<Bytes, 
     let filter = Filter::all()
         .host(wanted.session.host.clone())
         .session(wanted.session.id.clone());
-    let mut reader = bus.read(
-        topology::EVENTS,
-        &[filter],
-        Start::Seq(wanted.after_seq + 1),
-    );
+    let mut reader = bus.read(topology::EVENTS, &[filter], Start::Seq(wanted.after_seq + 1));
     let mut bytes = 0;
     let page = async {
         reader.open().await?;
         // One row more than asked tells whether there is a next page.
-        while reader.pending() != Some(0)
-            && wanted.detail.events.len() <= wanted.rows
-            && bytes < PAGE_BYTES_MAX
-        {
+        while reader.pending() != Some(0) && wanted.detail.events.len() <= wanted.rows && bytes < PAGE_BYTES_MAX {
             let stored = reader.next().await?;
             bytes += stored.payload.len();
             wanted.detail.events.extend(stored_event(&stored));
@@ -111,10 +95,7 @@ pub(crate) async fn with_events(bus: &Bus, mut wanted: Wanted) -> Result<Bytes, 
     };
     match tokio::time::timeout(PAGE_WITHIN, page).await {
         Ok(Err(error)) => {
-            return Err(failure(&ApiError::new(
-                ErrorKind::Unavailable,
-                error.to_string(),
-            )));
+            return Err(failure(&ApiError::new(ErrorKind::Unavailable, error.to_string())));
         }
         Ok(Ok(())) | Err(_) => {}
     }
@@ -123,13 +104,7 @@ pub(crate) async fn with_events(bus: &Bus, mut wanted: Wanted) -> Result<Bytes, 
     wanted.detail.next_events = if complete {
         None
     } else {
-        Some(
-            wanted
-                .detail
-                .events
-                .last()
-                .map_or(wanted.after_seq, |event| event.seq),
-        )
+        Some(wanted.detail.events.last().map_or(wanted.after_seq, |event| event.seq))
     };
     encode(&Reply::new(wanted.at, wanted.detail)).map_err(|error| failure(&error))
 }
@@ -166,15 +141,11 @@ fn encode(reply: &impl Serialize) -> Result<Bytes, ApiError> {
 /// A request's body; an empty one is the request with nothing set.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let body = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body)
-        .map_err(|error| ApiError::new(ErrorKind::BadRequest, error.to_string()))
+    serde_json::from_slice(body).map_err(|error| ApiError::new(ErrorKind::BadRequest, error.to_string()))
 }
 
 fn failure(error: &ApiError) -> Failure {
-    let body = serde_json::to_vec(&api::Failure {
-        error: error.clone(),
-    })
-    .unwrap_or_default();
+    let body = serde_json::to_vec(&api::Failure { error: error.clone() }).unwrap_or_default();
     Failure {
         code: error.kind.status(),
         text: error.to_string(),
@@ -231,10 +202,7 @@ fn sessions(fleet: &Fleet, request: &SessionsListRequest) -> SessionsList {
         .cursor
         .as_ref()
         .map_or(Bound::Unbounded, |cursor| Bound::Excluded(cursor.key()));
-    let keys = fleet
-        .sessions()
-        .range((after, Bound::Unbounded))
-        .map(|(key, _)| key);
+    let keys = fleet.sessions().range((after, Bound::Unbounded)).map(|(key, _)| key);
     let mut sessions: Vec<SessionSummary> = keys
         .filter_map(|key| view::session(fleet, key))
         .filter(|session| request.admits(session))
@@ -250,10 +218,7 @@ fn sessions(fleet: &Fleet, request: &SessionsListRequest) -> SessionsList {
             id: row.id.clone(),
         })
     });
-    SessionsList {
-        sessions,
-        next_cursor,
-    }
+    SessionsList { sessions, next_cursor }
 }
 
 fn summary(fleet: &Fleet, key: &SessionKey) -> Result<SessionSummary, ApiError> {
@@ -265,11 +230,7 @@ fn summary(fleet: &Fleet, key: &SessionKey) -> Result<SessionSummary, ApiError> 
 fn detail(asked: &Asked<'_>, request: &SessionDetailRequest) -> Result<Wanted, ApiError> {
     let key = find(asked.fleet, &request.id, request.host.as_ref())?;
     let session = summary(asked.fleet, &key)?;
-    let turns = asked
-        .fleet
-        .session(&key)
-        .map(view::turns)
-        .unwrap_or_default();
+    let turns = asked.fleet.session(&key).map(view::turns).unwrap_or_default();
     Ok(Wanted {
         at: asked.at(),
         session: key,
@@ -280,9 +241,7 @@ fn detail(asked: &Asked<'_>, request: &SessionDetailRequest) -> Result<Wanted, A
             next_events: None,
         },
         after_seq: request.after_seq.unwrap_or(0),
-        rows: request
-            .limit
-            .map_or(0, |rows| rows.min(limits::PAGE_ROWS_MAX)),
+        rows: request.limit.map_or(0, |rows| rows.min(limits::PAGE_ROWS_MAX)),
     })
 }
 
@@ -300,10 +259,7 @@ fn find(fleet: &Fleet, id: &SessionId, host: Option<&HostName>) -> Result<Sessio
             let hosts: Vec<&str> = keys.iter().map(|key| key.host.as_str()).collect();
             Err(ApiError::new(
                 ErrorKind::Ambiguous,
-                format!(
-                    "session {id} is known on {}; name one of them",
-                    hosts.join(", ")
-                ),
+                format!("session {id} is known on {}; name one of them", hosts.join(", ")),
             ))
         }
     }
@@ -315,12 +271,7 @@ fn unknown(id: &SessionId) -> ApiError {
 
 fn hosts(fleet: &Fleet, request: &HostsListRequest) -> HostsList {
     let rows = api::page_rows(request.limit);
-    let after = |host: &view::HostView| {
-        request
-            .cursor
-            .as_ref()
-            .is_none_or(|cursor| host.name > *cursor)
-    };
+    let after = |host: &view::HostView| request.cursor.as_ref().is_none_or(|cursor| host.name > *cursor);
     let mut hosts: Vec<HostSummary> = view::hosts(fleet)
         .filter(after)
         .take(rows + 1)
@@ -333,8 +284,7 @@ fn hosts(fleet: &Fleet, request: &HostsListRequest) -> HostsList {
 }
 
 fn digest(fleet: &Fleet) -> Result<AuditDigest, ApiError> {
-    let digest = snapshot::digest(fleet)
-        .map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))?;
+    let digest = snapshot::digest(fleet).map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))?;
     let settings = fleet.settings();
     Ok(AuditDigest {
         at_seq: fleet.watermark(),

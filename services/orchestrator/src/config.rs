@@ -101,8 +101,7 @@ impl Config {
     /// How to reach the hub.
     pub(crate) fn bus(&self, instance: &str) -> muster_bus::Options {
         let file = |path: &PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
-        let mut options =
-            muster_bus::Options::new(self.nats.url.clone(), format!("orchestrator/{instance}"));
+        let mut options = muster_bus::Options::new(self.nats.url.clone(), format!("orchestrator/{instance}"));
         options.credentials = file(&self.nats.credentials_file);
         options.ca_file = file(&self.nats.ca_file);
         options

@@ -79,11 +79,7 @@ impl Control {
 
     /// The next moment at which time alone is news; nothing for who does not decide.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        if self.is_leading() {
-            due(&self.fleet)
-        } else {
-            None
-        }
+        if self.is_leading() { due(&self.fleet) } else { None }
     }
 
     /// The log's next event.
@@ -168,11 +164,7 @@ impl Control {
         } else {
             Presence::Gone
         };
-        self.decide(
-            presence(&self.fleet, &self.overlay, host, there)
-                .into_iter()
-                .collect(),
-        );
+        self.decide(presence(&self.fleet, &self.overlay, host, there).into_iter().collect());
     }
 
     /// Every host that is known or there: for the start of a term, and after presence was out of sight.

@@ -13,11 +13,7 @@ use uuid::Uuid;
 ///
 /// # Errors
 /// Only when it cannot be serialised.
-pub(crate) fn announcement(
-    name: &str,
-    instance: InstanceId,
-    term: u64,
-) -> Result<Outgoing, serde_json::Error> {
+pub(crate) fn announcement(name: &str, instance: InstanceId, term: u64) -> Result<Outgoing, serde_json::Error> {
     let id = EventId::from_uuid(Uuid::now_v7());
     Outgoing::of(&signed(
         name,
@@ -30,16 +26,9 @@ pub(crate) fn announcement(
 ///
 /// # Errors
 /// Only when it cannot be serialised.
-pub(crate) fn decided(
-    name: &str,
-    secret: &Secret,
-    draft: &Draft,
-) -> Result<(EventId, Outgoing), serde_json::Error> {
+pub(crate) fn decided(name: &str, secret: &Secret, draft: &Draft) -> Result<(EventId, Outgoing), serde_json::Error> {
     let id = msg_id::keyed(secret, &draft.identity(), &[]);
-    Ok((
-        id,
-        Outgoing::of(&signed(name, decision::envelope(draft, id, now())))?,
-    ))
+    Ok((id, Outgoing::of(&signed(name, decision::envelope(draft, id, now())))?))
 }
 
 /// Which orchestrator it was stands in the source, for whoever reads the log after a failover.

@@ -57,10 +57,7 @@ impl Candidate {
                 Ok(held) => held,
                 Err(LeaseError::Taken { .. }) => continue,
                 Err(error) => {
-                    tracing::debug!(
-                        error = &error as &dyn std::error::Error,
-                        "the lease could not be taken"
-                    );
+                    tracing::debug!(error = &error as &dyn std::error::Error, "the lease could not be taken");
                     continue;
                 }
             };
@@ -115,11 +112,7 @@ impl Candidate {
     }
 
     /// Writes what the loop decides, one batch at a time, until a write does not succeed.
-    async fn write(
-        &self,
-        writer: &mut FencedWriter,
-        waiting: &mut mpsc::Receiver<Vec<Outgoing>>,
-    ) -> Deposed {
+    async fn write(&self, writer: &mut FencedWriter, waiting: &mut mpsc::Receiver<Vec<Outgoing>>) -> Deposed {
         let mut repeat = ticks(ELECTION_REPEATED);
         repeat.reset();
         loop {

@@ -59,15 +59,12 @@ impl App {
             .await
             .with_context(|| format!("listening on {}", config.http.listen))?;
         let guard = Guard::new(&config.http)?;
-        let routes = guard.protect(health::router(
-            context.health.clone(),
-            context.metrics.clone(),
-        ));
+        let routes = guard.protect(health::router(context.health.clone(), context.metrics.clone()));
         let http = config.http.clone();
         let drain = context.drain.clone();
-        context.drain.part("http", async move {
-            serve_http(listener, routes, &http, &drain).await
-        });
+        context
+            .drain
+            .part("http", async move { serve_http(listener, routes, &http, &drain).await });
 
         let bus = parts::connect(&config, &context).await?;
         migrate::verify(&bus)

@@ -31,11 +31,7 @@ pub(crate) async fn connect(config: &Config, context: &Context) -> anyhow::Resul
             if now.connected {
                 condition.set_ok();
             } else {
-                condition.set_failed(
-                    now.last_error
-                        .as_deref()
-                        .unwrap_or("not connected to the hub"),
-                );
+                condition.set_failed(now.last_error.as_deref().unwrap_or("not connected to the hub"));
             }
             tokio::select! {
                 () = drain.requested() => return Ok::<(), anyhow::Error>(()),
@@ -64,9 +60,7 @@ pub(crate) async fn check_sync(config: &Config, context: &Context) {
                 error = &error as &dyn std::error::Error,
                 "the hub was not asked whether it syncs"
             );
-            condition.set_degraded(format!(
-                "the hub's monitoring address does not answer: {error}"
-            ));
+            condition.set_degraded(format!("the hub's monitoring address does not answer: {error}"));
         }
     }
 }
@@ -87,7 +81,9 @@ pub(crate) async fn follow_log(
                     stored,
                     behind: reader.pending().unwrap_or(0),
                 },
-                Err(error @ (ReadError::Incarnation { .. } | ReadError::Discarded { .. })) => Input::LogReplaced(error.to_string()),
+                Err(error @ (ReadError::Incarnation { .. } | ReadError::Discarded { .. })) => {
+                    Input::LogReplaced(error.to_string())
+                }
                 Err(error) => return Err(error).context("reading the log"),
             };
             let over = matches!(input, Input::LogReplaced(_));
@@ -109,11 +105,7 @@ async fn either<T>(drain: &Drain, next: impl Future<Output = T>) -> Option<T> {
 }
 
 /// Hands the loop every change of a host's presence.
-pub(crate) async fn follow_presence(
-    bus: Bus,
-    inputs: mpsc::Sender<Input>,
-    drain: Drain,
-) -> anyhow::Result<()> {
+pub(crate) async fn follow_presence(bus: Bus, inputs: mpsc::Sender<Input>, drain: Drain) -> anyhow::Result<()> {
     let mut watch = bus.bucket(&topology::PRESENCE).watch(">");
     loop {
         let watched = tokio::select! {

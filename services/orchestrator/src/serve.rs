@@ -60,26 +60,14 @@ impl Meters {
     fn new(context: &Context) -> Self {
         let metrics = &context.metrics;
         Self {
-            folded: metrics.counter(
-                "muster_orchestrator_events_folded_total",
-                "Events folded",
-                &[],
-            ),
+            folded: metrics.counter("muster_orchestrator_events_folded_total", "Events folded", &[]),
             unreadable: metrics.counter(
                 "muster_orchestrator_events_unreadable_total",
                 "Events that could not be read",
                 &[],
             ),
-            position: metrics.gauge(
-                "muster_orchestrator_log_position",
-                "Last log sequence folded",
-                &[],
-            ),
-            leading: metrics.gauge(
-                "muster_orchestrator_leading",
-                "1 while this instance leads",
-                &[],
-            ),
+            position: metrics.gauge("muster_orchestrator_log_position", "Last log sequence folded", &[]),
+            leading: metrics.gauge("muster_orchestrator_leading", "1 while this instance leads", &[]),
             sessions: metrics.gauge("muster_orchestrator_sessions", "Sessions in the state", &[]),
             waiting: metrics.gauge(
                 "muster_orchestrator_decisions_waiting",
@@ -157,10 +145,7 @@ impl Loop {
             if self.control.fleet().watermark() >= goal {
                 ready.set_ok();
             } else {
-                ready.set_failed(format!(
-                    "catching up: {} of {goal}",
-                    self.control.fleet().watermark()
-                ));
+                ready.set_failed(format!("catching up: {} of {goal}", self.control.fleet().watermark()));
             }
             self.follow_role(&mut serving).await?;
         }
@@ -184,9 +169,7 @@ impl Loop {
             (false, Some(over)) => over.stop().await.context("no longer taking requests")?,
             (_, as_before) => *serving = as_before,
         }
-        self.meters
-            .leading
-            .set(f64::from(u8::from(self.control.is_leading())));
+        self.meters.leading.set(f64::from(u8::from(self.control.is_leading())));
         Ok(())
     }
 
@@ -260,29 +243,21 @@ impl Loop {
                 self.context.drain.tracker().spawn(async move {
                     let reply = answer::with_events(&bus, *wanted).await;
                     if let Err(error) = incoming.respond(reply).await {
-                        tracing::debug!(
-                            error = &error as &dyn std::error::Error,
-                            "an answer could not be sent"
-                        );
+                        tracing::debug!(error = &error as &dyn std::error::Error, "an answer could not be sent");
                     }
                 });
                 Ok(())
             }
         };
         if let Err(error) = responded {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "an answer could not be sent"
-            );
+            tracing::debug!(error = &error as &dyn std::error::Error, "an answer could not be sent");
         }
     }
 
     fn until_due(&self) -> Duration {
         self.control
             .deadline()
-            .map_or(NOTHING_DUE, |due: Timestamp| {
-                due.since(now()).min(NOTHING_DUE)
-            })
+            .map_or(NOTHING_DUE, |due: Timestamp| due.since(now()).min(NOTHING_DUE))
     }
 
     fn snapshot_when_due(&mut self) {
@@ -293,8 +268,7 @@ impl Loop {
         let folded = fleet.watermark() - self.snapshot.seq;
         let settings = &self.config.state;
         if folded == 0
-            || (folded < settings.snapshot_events
-                && self.snapshot.at.elapsed() < settings.snapshot_every.get())
+            || (folded < settings.snapshot_events && self.snapshot.at.elapsed() < settings.snapshot_every.get())
         {
             return;
         }
@@ -316,18 +290,13 @@ impl Loop {
         let bytes = match self.store.encode(self.control.fleet()) {
             Ok(bytes) => bytes,
             Err(error) => {
-                return tracing::error!(
-                    error = format!("{error:#}"),
-                    "the state could not be encoded"
-                );
+                return tracing::error!(error = format!("{error:#}"), "the state could not be encoded");
             }
         };
         let (file, objects, bus) = (self.store.file(), self.store.objects(), self.bus.clone());
         let last_seq = self.control.fleet().watermark();
         self.context.drain.tracker().spawn(async move {
-            let write =
-                tokio::task::spawn_blocking(move || Store::write(&file, &bytes).map(|()| bytes))
-                    .await;
+            let write = tokio::task::spawn_blocking(move || Store::write(&file, &bytes).map(|()| bytes)).await;
             let outcome: anyhow::Result<()> = async {
                 let bytes = write??;
                 if to_hub {

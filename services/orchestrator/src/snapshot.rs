@@ -31,8 +31,7 @@ pub(crate) struct Store {
 impl Store {
     /// Makes the folder.
     pub(crate) fn open(dir: PathBuf, bus: &Bus) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(&dir)
-            .with_context(|| format!("making the state folder {}", dir.display()))?;
+        std::fs::create_dir_all(&dir).with_context(|| format!("making the state folder {}", dir.display()))?;
         let objects = bus.objects(&topology::SNAPSHOTS);
         Ok(Self {
             file: dir.join("fleet.snapshot"),
@@ -48,10 +47,7 @@ impl Store {
 
     /// The newest state that the log can go on from: the disk's, else the hub's, else nothing folded yet.
     pub(crate) async fn restore(&mut self, bus: &Bus, settings: Settings) -> anyhow::Result<Fleet> {
-        let stream = bus
-            .stream_state(topology::EVENTS)
-            .await
-            .context("looking at the log")?;
+        let stream = bus.stream_state(topology::EVENTS).await.context("looking at the log")?;
         self.created = stream.created;
         if let Some(fleet) = std::fs::read(&self.file)
             .ok()
@@ -61,9 +57,7 @@ impl Store {
         }
         for name in self.hub_copies(&stream).await.into_iter().rev() {
             let bytes = self.objects.get(&name).await.ok().flatten();
-            if let Some(fleet) =
-                bytes.and_then(|bytes| fitting(&bytes, &stream, &settings, "the hub"))
-            {
+            if let Some(fleet) = bytes.and_then(|bytes| fitting(&bytes, &stream, &settings, "the hub")) {
                 return Ok(fleet);
             }
         }
@@ -89,8 +83,7 @@ impl Store {
         out.sync_all()?;
         std::fs::rename(&next, file)?;
         // The rename is on disk only when the folder is.
-        file.parent()
-            .map_or(Ok(()), |dir| std::fs::File::open(dir)?.sync_all())
+        file.parent().map_or(Ok(()), |dir| std::fs::File::open(dir)?.sync_all())
     }
 
     /// The file the newest one goes to.
@@ -120,9 +113,7 @@ pub(crate) async fn copy_to_hub(
     last_seq: u64,
     bytes: Vec<u8>,
 ) -> anyhow::Result<()> {
-    objects
-        .put(&name(stream.created, last_seq), bytes.into())
-        .await?;
+    objects.put(&name(stream.created, last_seq), bytes.into()).await?;
     let copies = copies(&objects, stream.created).await;
     for name in superfluous(&copies, stream.first_seq) {
         objects.delete(name).await?;
@@ -139,12 +130,7 @@ async fn copies(objects: &Objects, created: Timestamp) -> Vec<(u64, String)> {
     let listed = objects.list().await.unwrap_or_default();
     let mut copies: Vec<(u64, String)> = listed
         .into_iter()
-        .filter_map(|object| {
-            Some((
-                object.name.strip_prefix(&prefix)?.parse().ok()?,
-                object.name,
-            ))
-        })
+        .filter_map(|object| Some((object.name.strip_prefix(&prefix)?.parse().ok()?, object.name)))
         .collect();
     copies.sort();
     copies
@@ -157,9 +143,7 @@ fn superfluous(copies: &[(u64, String)], first_seq: u64) -> Vec<&str> {
         .iter()
         .rposition(|(last_seq, _)| *last_seq < first_seq.max(1) + 1);
     let joining = joining.or_else(|| copies.first().map(|_| 0));
-    let keep = |index: usize| {
-        index >= newest || Some(index) == joining || joining.is_some_and(|at| index == at + 1)
-    };
+    let keep = |index: usize| index >= newest || Some(index) == joining || joining.is_some_and(|at| index == at + 1);
     copies
         .iter()
         .enumerate()
