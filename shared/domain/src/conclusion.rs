@@ -92,12 +92,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    pub(crate) fn of_session(
-        key: &SessionKey,
-        session: &Session,
-        conclusion: Conclusion,
-        cause: Cause,
-    ) -> Self {
+    pub(crate) fn of_session(key: &SessionKey, session: &Session, conclusion: Conclusion, cause: Cause) -> Self {
         Self {
             host: Some(key.host.clone()),
             session: Some(key.id.clone()),

@@ -52,12 +52,7 @@ pub fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp) -> Vec<Draft> {
 }
 
 /// What follows from a host's presence being there or gone. The same presence again concludes nothing.
-pub fn presence(
-    fleet: &Fleet,
-    overlay: &Overlay,
-    name: &HostName,
-    presence: Presence,
-) -> Option<Draft> {
+pub fn presence(fleet: &Fleet, overlay: &Overlay, name: &HostName, presence: Presence) -> Option<Draft> {
     let announced = overlay.host(fleet, name);
     let host = fleet.hosts().get(name);
     let stopping = host.is_some_and(|host| host.state() == HostState::Stopping);
@@ -66,8 +61,7 @@ pub fn presence(
         (Presence::Present, Some(HostState::Lost)) => Conclusion::HostReturned,
         // It said that it stops, and it did.
         (Presence::Gone, Some(HostState::Present)) if !stopping => Conclusion::HostLost,
-        (Presence::Present, Some(HostState::Present | HostState::Stopping))
-        | (Presence::Gone, _) => return None,
+        (Presence::Present, Some(HostState::Present | HostState::Stopping)) | (Presence::Gone, _) => return None,
     };
     let after_seq = host.map_or(0, |host| host.changed_seq);
     let cause = Cause::Presence { after_seq };

@@ -6,9 +6,7 @@
 
 use crate::family::EventType;
 use crate::ids::{EventId, InstanceId, ProducerId};
-use crate::names::{
-    AgentName, HostName, Profile, PromptId, RunId, SessionId, SubagentId, ToolCallId, ToolName,
-};
+use crate::names::{AgentName, HostName, Profile, PromptId, RunId, SessionId, SubagentId, ToolCallId, ToolName};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

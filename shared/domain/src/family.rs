@@ -177,10 +177,7 @@ mod tests {
     fn every_known_type_survives_its_name() {
         let all = EventType::known();
         for event_type in &all {
-            assert_eq!(
-                EventType::parse(&event_type.to_string()).as_ref(),
-                Ok(event_type)
-            );
+            assert_eq!(EventType::parse(&event_type.to_string()).as_ref(), Ok(event_type));
         }
         let names: BTreeSet<String> = all.iter().map(ToString::to_string).collect();
         assert_eq!(names.len(), all.len(), "two types share a name");
@@ -195,9 +192,7 @@ mod tests {
     #[test]
     fn an_unknown_hook_is_kept_and_an_unknown_decision_is_refused() {
         assert_eq!(
-            EventType::parse("agent.hook.brand_new_hook")
-                .unwrap()
-                .kind(),
+            EventType::parse("agent.hook.brand_new_hook").unwrap().kind(),
             "brand_new_hook"
         );
         assert!(EventType::parse("runtime.status.brand_new").is_err());

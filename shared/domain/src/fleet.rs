@@ -162,11 +162,7 @@ impl Fleet {
         let Some(origin) = recorded.event.origin else {
             return false;
         };
-        let base = if self.headless {
-            origin.seq.saturating_sub(1)
-        } else {
-            0
-        };
+        let base = if self.headless { origin.seq.saturating_sub(1) } else { 0 };
         let producer = self
             .producers
             .entry(origin.producer)
@@ -189,8 +185,7 @@ impl Fleet {
         let observed = event.event_type.family().owner() == Owner::Ingest;
         if let (Some(name), true) = (&event.host, observed) {
             let host = self.hosts.entry(name.clone());
-            host.or_insert_with(|| Host::first_seen(recorded.at))
-                .heard(recorded.at);
+            host.or_insert_with(|| Host::first_seen(recorded.at)).heard(recorded.at);
         }
         match &event.fact {
             Fact::Host(fact) => self.host(recorded, |host| {
@@ -207,8 +202,7 @@ impl Fleet {
     }
 
     fn decision(&mut self, recorded: &Recorded, decision: &Decision) -> Applied {
-        let conclude =
-            |state| move |host: &mut Host| host.conclude(state, recorded.at, recorded.seq);
+        let conclude = |state| move |host: &mut Host| host.conclude(state, recorded.at, recorded.seq);
         match decision {
             Decision::LeaderElected { instance, term } => {
                 if self.leader.is_none_or(|known| known.term <= *term) {
@@ -220,14 +214,10 @@ impl Fleet {
                 }
                 Applied::Changed
             }
-            Decision::HostAdded | Decision::HostReturned => {
-                self.host(recorded, conclude(HostState::Present))
-            }
+            Decision::HostAdded | Decision::HostReturned => self.host(recorded, conclude(HostState::Present)),
             Decision::HostLost => self.host(recorded, conclude(HostState::Lost)),
             Decision::HostRemoved => self.host(recorded, conclude(HostState::Removed)),
-            Decision::StateChanged { .. } | Decision::SessionLost { .. } => {
-                self.session_event(recorded, false)
-            }
+            Decision::StateChanged { .. } | Decision::SessionLost { .. } => self.session_event(recorded, false),
             Decision::AlertRaised { key } => {
                 self.alerts.entry(key.clone()).or_insert(recorded.at);
                 Applied::Changed
@@ -326,10 +316,7 @@ impl Fleet {
     }
 
     /// The sessions of one host.
-    pub fn sessions_of<'a>(
-        &'a self,
-        host: &'a HostName,
-    ) -> impl Iterator<Item = (&'a SessionKey, &'a Session)> + 'a {
+    pub fn sessions_of<'a>(&'a self, host: &'a HostName) -> impl Iterator<Item = (&'a SessionKey, &'a Session)> + 'a {
         self.sessions
             .range(first_key(host)..)
             .take_while(move |(key, _)| key.host == *host)

@@ -144,9 +144,7 @@ impl Host {
 
     /// What is wrong with it, while something is.
     pub fn degraded(&self) -> Option<&str> {
-        self.degraded
-            .as_ref()
-            .and_then(|(_, reason)| reason.as_deref())
+        self.degraded.as_ref().and_then(|(_, reason)| reason.as_deref())
     }
 
     /// When it last reported anything.

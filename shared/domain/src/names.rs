@@ -44,11 +44,7 @@ pub enum NameError {
     },
 }
 
-fn bounded<'a>(
-    what: &'static str,
-    text: &'a str,
-    limit_bytes: usize,
-) -> Result<&'a str, NameError> {
+fn bounded<'a>(what: &'static str, text: &'a str, limit_bytes: usize) -> Result<&'a str, NameError> {
     if text.is_empty() {
         return Err(NameError::Empty { what });
     }
@@ -200,12 +196,7 @@ impl HostName {
                 '-'
             }
         };
-        let token: String = text
-            .trim()
-            .chars()
-            .map(keep)
-            .take(HOST_NAME_BYTES_MAX)
-            .collect();
+        let token: String = text.trim().chars().map(keep).take(HOST_NAME_BYTES_MAX).collect();
         Self::new(token.trim_matches('-'))
     }
 }
@@ -225,9 +216,7 @@ mod tests {
     #[test]
     fn a_machine_name_is_turned_into_a_host_name() {
         assert_eq!(
-            HostName::from_hostname("build7.example.org")
-                .unwrap()
-                .as_str(),
+            HostName::from_hostname("build7.example.org").unwrap().as_str(),
             "build7-example-org"
         );
         assert!(HostName::from_hostname(" \n").is_err());
@@ -243,9 +232,6 @@ mod tests {
     #[test]
     fn an_error_says_what_is_allowed() {
         let text = HostName::new("a.b").unwrap_err().to_string();
-        assert_eq!(
-            text,
-            "host name holds '.'; letters, digits, - and _ are allowed"
-        );
+        assert_eq!(text, "host name holds '.'; letters, digits, - and _ are allowed");
     }
 }

@@ -127,9 +127,8 @@ impl Producer {
 
     /// How many observations are missing.
     pub fn missing_count(&self) -> u64 {
-        self.gaps().fold(0, |sum: u64, (first, last)| {
-            sum.saturating_add(last - first + 1)
-        })
+        self.gaps()
+            .fold(0, |sum: u64, (first, last)| sum.saturating_add(last - first + 1))
     }
 
     /// How many observations came under a count that another one holds.

@@ -48,13 +48,7 @@ pub fn catch_up(fleet: &Fleet, overlay: &Overlay) -> Vec<Draft> {
     drafts
 }
 
-fn announce(
-    overlay: &Overlay,
-    key: &SessionKey,
-    session: &Session,
-    cause: Cause,
-    drafts: &mut Vec<Draft>,
-) {
+fn announce(overlay: &Overlay, key: &SessionKey, session: &Session, cause: Cause, drafts: &mut Vec<Draft>) {
     let standing = session.standing();
     let from = overlay.session(key, session);
     if from == Some(standing.state) {

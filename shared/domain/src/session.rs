@@ -247,14 +247,10 @@ impl Session {
 
     fn turn_hook(&mut self, hook: &Hook, at: Timestamp) -> Applied {
         let key = self.turn_key(hook);
-        if self.turns.get(&key).is_none()
-            && self.forgotten.prints.contains(&crate::digest::of(&key))
-        {
+        if self.turns.get(&key).is_none() && self.forgotten.prints.contains(&crate::digest::of(&key)) {
             return Applied::Ignored(Why::Forgotten);
         }
-        self.turns
-            .entry(key, |key| Turn::new(key, at))
-            .note(hook, at);
+        self.turns.entry(key, |key| Turn::new(key, at)).note(hook, at);
         if self.turns.len() > TURNS_MAX {
             self.forget_oldest_turn();
         }
@@ -273,10 +269,7 @@ impl Session {
         } else {
             None
         };
-        let holds = |turn: &&Turn| {
-            call.as_ref()
-                .is_some_and(|call| turn.tools.get(call).is_some())
-        };
+        let holds = |turn: &&Turn| call.as_ref().is_some_and(|call| turn.tools.get(call).is_some());
         let turn = self.turns.iter().find(holds).or_else(|| self.newest());
         match turn.map(|turn| turn.key.clone()) {
             Some(key) => key,
@@ -361,10 +354,7 @@ impl Session {
                 return Applied::Changed;
             }
         };
-        let noted = self
-            .runs
-            .entry(turn.run.clone(), Run::new)
-            .note(turn.index, fact, at);
+        let noted = self.runs.entry(turn.run.clone(), Run::new).note(turn.index, fact, at);
         if self.runs.len() > RUNS_MAX {
             self.forget_oldest_run();
         }

@@ -62,10 +62,7 @@ impl SessionState {
 
     /// The state of this name, if it is one.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|state| state.as_str() == name)
+        Self::ALL.iter().copied().find(|state| state.as_str() == name)
     }
 
     /// Whether nothing more is expected of the session.

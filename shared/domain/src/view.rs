@@ -93,10 +93,7 @@ pub fn session(fleet: &Fleet, key: &SessionKey) -> Option<SessionView> {
 
 /// All sessions, in the order of their keys.
 pub fn sessions(fleet: &Fleet) -> impl Iterator<Item = SessionView> + '_ {
-    fleet
-        .sessions()
-        .iter()
-        .map(|(key, session)| line(key, session))
+    fleet.sessions().iter().map(|(key, session)| line(key, session))
 }
 
 /// The host of this name.
@@ -107,10 +104,7 @@ pub fn host(fleet: &Fleet, name: &HostName) -> Option<HostView> {
 
 /// All hosts, in the order of their names.
 pub fn hosts(fleet: &Fleet) -> impl Iterator<Item = HostView> + '_ {
-    fleet
-        .hosts()
-        .iter()
-        .map(|(name, host)| host_line(fleet, name, host))
+    fleet.hosts().iter().map(|(name, host)| host_line(fleet, name, host))
 }
 
 fn line(key: &SessionKey, session: &Session) -> SessionView {

@@ -68,9 +68,7 @@ fn a_leader_that_caught_up_says_what_is_still_different_and_names_the_same_cause
 #[test]
 fn a_death_without_a_word_is_told_as_a_loss() {
     let mut script = Script::new();
-    script
-        .process(ProcessFact::Started(process(7)))
-        .on("p1", prompt());
+    script.process(ProcessFact::Started(process(7))).on("p1", prompt());
     script.process(ProcessFact::Exited {
         process: process(7),
         status: Some(-9),
@@ -92,10 +90,7 @@ fn silence_makes_an_unwatched_session_unknown_after_fifteen_minutes() {
     assert_eq!(due, ms(script.now + 15 * 60 * 1000));
     let drafts = due::expire(&script.fleet, &script.overlay, due);
     assert!(matches!(drafts[0].cause, Cause::Silence { .. }));
-    assert_eq!(
-        due::expire(&script.fleet, &script.overlay, ms(due.as_millis() - 1)),
-        []
-    );
+    assert_eq!(due::expire(&script.fleet, &script.overlay, ms(due.as_millis() - 1)), []);
     script.overlay.published(id(900), &drafts[0]);
     assert_eq!(due::expire(&script.fleet, &script.overlay, due), []);
     script.pass(15 * 60).write(drafts);
@@ -129,26 +124,14 @@ fn presence_is_told_when_it_begins_ends_and_returns() {
         told
     };
     assert_eq!(tell(&mut script, Presence::Gone), None);
-    assert_eq!(
-        tell(&mut script, Presence::Present),
-        Some(Conclusion::HostAdded)
-    );
+    assert_eq!(tell(&mut script, Presence::Present), Some(Conclusion::HostAdded));
     assert_eq!(tell(&mut script, Presence::Present), None);
-    assert_eq!(
-        tell(&mut script, Presence::Gone),
-        Some(Conclusion::HostLost)
-    );
+    assert_eq!(tell(&mut script, Presence::Gone), Some(Conclusion::HostLost));
     assert_eq!(tell(&mut script, Presence::Gone), None);
-    assert_eq!(
-        tell(&mut script, Presence::Present),
-        Some(Conclusion::HostReturned)
-    );
+    assert_eq!(tell(&mut script, Presence::Present), Some(Conclusion::HostReturned));
     script.host(HostFact::Stopping);
     assert_eq!(tell(&mut script, Presence::Gone), None, "it said so");
-    assert_eq!(
-        view::host(&script.fleet, &host).unwrap().state,
-        HostState::Stopping
-    );
+    assert_eq!(view::host(&script.fleet, &host).unwrap().state, HostState::Stopping);
 }
 
 #[test]
@@ -181,12 +164,7 @@ fn a_host_tells_its_version_and_what_is_wrong_with_it() {
     assert_eq!(host.degraded.as_deref(), Some("hub away"));
     assert_eq!((host.sessions, host.live), (1, 1));
     script.host(HostFact::Recovered);
-    assert_eq!(
-        view::host(&script.fleet, &host_name(HOST))
-            .unwrap()
-            .degraded,
-        None
-    );
+    assert_eq!(view::host(&script.fleet, &host_name(HOST)).unwrap().degraded, None);
 }
 
 fn observed(seq: u64, count: u64, of: u64) -> Recorded {
@@ -222,15 +200,9 @@ fn the_audit_counts_gaps_redeliveries_and_forks_as_the_fold_does() {
     }
     let report = audit.report();
     assert_eq!((report.gaps, report.doubles_applied), (1, 0));
-    assert_eq!(
-        (report.redelivered, report.forked, report.at_seq),
-        (2, 1, 7)
-    );
+    assert_eq!((report.redelivered, report.forked, report.at_seq), (2, 1, 7));
     let counters = script.fleet.counters();
-    assert_eq!(
-        (script.fleet.gaps(), counters.redelivered, counters.forked),
-        (1, 2, 1)
-    );
+    assert_eq!((script.fleet.gaps(), counters.redelivered, counters.forked), (1, 2, 1));
     let forked = react::react(&script.fleet, &script.overlay, &observed(7, 3, 3));
     assert!(matches!(
         forked.last().unwrap().conclusion,
@@ -274,10 +246,7 @@ fn the_same_place_in_the_log_counts_once() {
     let mut fleet = Fleet::new(Settings::default());
     let recorded = observed(1, 1, 1);
     assert_eq!(fleet.apply(&recorded), Applied::Changed);
-    assert_eq!(
-        fleet.apply(&recorded),
-        Applied::Ignored(Why::BelowWatermark)
-    );
+    assert_eq!(fleet.apply(&recorded), Applied::Ignored(Why::BelowWatermark));
 }
 
 #[test]
@@ -302,8 +271,5 @@ fn a_decision_about_an_unknown_session_makes_none() {
         at: ms(1),
         event: event(1, HOST, Some(SESSION), lost),
     };
-    assert_eq!(
-        fleet.apply(&recorded),
-        Applied::Ignored(Why::UnknownSession)
-    );
+    assert_eq!(fleet.apply(&recorded), Applied::Ignored(Why::UnknownSession));
 }

@@ -2,9 +2,7 @@
 
 mod script;
 
-use muster_domain::fact::{
-    Decision, Event, Fact, Hook, HookBody, HostFact, Origin, ProcessFact, Recorded, TurnFact,
-};
+use muster_domain::fact::{Decision, Event, Fact, Hook, HookBody, HostFact, Origin, ProcessFact, Recorded, TurnFact};
 use muster_domain::fleet::{Applied, Fleet, Settings};
 use muster_domain::overlay::Overlay;
 use muster_domain::state::SessionState;
@@ -54,10 +52,7 @@ fn of_prompt(prompt_id: &'static str) -> impl Strategy<Value = Hook> {
     ]
 }
 
-fn timed(
-    hooks: impl Strategy<Value = Hook>,
-    session: &'static str,
-) -> impl Strategy<Value = Timed> {
+fn timed(hooks: impl Strategy<Value = Hook>, session: &'static str) -> impl Strategy<Value = Timed> {
     (0..40i64, hooks).prop_map(move |(half_seconds, hook)| {
         let fact = Fact::Hook(Box::new(hook));
         (half_seconds * 500, event(0, HOST, Some(session), fact))
@@ -66,10 +61,7 @@ fn timed(
 
 /// Anything an event may say, sensible or not.
 fn any_fact() -> impl Strategy<Value = Fact> {
-    let nameless = of_prompt("p1").prop_map(|hook| Hook {
-        prompt: None,
-        ..hook
-    });
+    let nameless = of_prompt("p1").prop_map(|hook| Hook { prompt: None, ..hook });
     let hooks = prop_oneof![of_prompt("p1"), of_prompt("p2"), nameless];
     let state = prop::sample::select(SessionState::ALL);
     prop_oneof![
@@ -158,9 +150,7 @@ fn identified(mut events: Vec<Timed>) -> Vec<Timed> {
 }
 
 /// The same events in another order, some of them more than once.
-fn reordered(
-    events: impl Strategy<Value = Vec<Timed>>,
-) -> impl Strategy<Value = (Vec<Timed>, Vec<Timed>)> {
+fn reordered(events: impl Strategy<Value = Vec<Timed>>) -> impl Strategy<Value = (Vec<Timed>, Vec<Timed>)> {
     events.prop_map(identified).prop_flat_map(|events| {
         let again = prop::sample::subsequence(events.clone(), 0..=events.len().min(8));
         let all = events.clone();

@@ -5,8 +5,7 @@ mod script;
 use muster_domain::fact::TurnFact;
 use muster_domain::fact::{Decision, HookBody, HostFact, ProcessFact};
 use muster_domain::state::SessionState::{
-    Compacting, Failed, Idle, Lost, Starting, Stopped, Unknown, WaitingApproval, WaitingInput,
-    Working,
+    Compacting, Failed, Idle, Lost, Starting, Stopped, Unknown, WaitingApproval, WaitingInput, Working,
 };
 use script::*;
 
@@ -24,10 +23,7 @@ fn a_session_starts_works_and_is_idle() {
     script.on("p1", start("Bash", "c1")).then(Working);
     script.on("p1", end("Bash", "c1")).then(Working);
     script.on("p1", stop()).then(Idle);
-    script
-        .on("p1", session_end())
-        .then(Stopped)
-        .because("other");
+    script.on("p1", session_end()).then(Stopped).because("other");
 }
 
 #[test]
@@ -83,16 +79,9 @@ fn an_end_older_than_the_ask_does_not_answer_it() {
 
 #[test]
 fn a_denied_ask_without_an_end_is_closed_by_the_batch_the_stop_or_the_next_prompt() {
-    for closer in [
-        ("p1", HookBody::ToolsDone),
-        ("p1", stop()),
-        ("p2", prompt()),
-    ] {
+    for closer in [("p1", HookBody::ToolsDone), ("p1", stop()), ("p2", prompt())] {
         let mut script = Script::new();
-        script
-            .on("p1", prompt())
-            .on("p1", ask("Bash"))
-            .then(WaitingApproval);
+        script.on("p1", prompt()).on("p1", ask("Bash")).then(WaitingApproval);
         let (of, body) = closer;
         script.on(of, body);
         assert_ne!(script.session().standing().state, WaitingApproval);
@@ -116,14 +105,9 @@ fn an_ask_of_a_subagent_is_its_own() {
 fn a_subagents_stop_is_no_stop_of_the_turn() {
     let mut script = Script::new();
     script.on("p1", prompt());
-    script.hook(in_subagent(
-        "a1",
-        hook(Some("p1"), HookBody::SubagentStarted),
-    ));
+    script.hook(in_subagent("a1", hook(Some("p1"), HookBody::SubagentStarted)));
     assert_eq!(script.view().subagents_running, 1);
-    script
-        .hook(in_subagent("a1", hook(Some("p1"), stop())))
-        .then(Working);
+    script.hook(in_subagent("a1", hook(Some("p1"), stop()))).then(Working);
     assert_eq!(script.view().subagents_running, 0);
 }
 
@@ -157,9 +141,7 @@ fn awaited_words_come_or_the_turn_ends() {
 #[test]
 fn tasks_that_go_on_are_told_of_an_idle_session() {
     let mut script = Script::new();
-    let body = HookBody::Stopped {
-        background_tasks: 2,
-    };
+    let body = HookBody::Stopped { background_tasks: 2 };
     script
         .on("p1", prompt())
         .on("p1", body)
@@ -175,10 +157,7 @@ fn compaction_lasts_until_it_ends_or_work_goes_on() {
         .on("p1", HookBody::CompactionStarted)
         .then(Compacting);
     script.on("p1", HookBody::CompactionEnded).then(Working);
-    script
-        .pass(5)
-        .on("p1", HookBody::CompactionStarted)
-        .then(Compacting);
+    script.pass(5).on("p1", HookBody::CompactionStarted).then(Compacting);
     script.on("p1", start("Bash", "c1")).then(Working);
     script
         .on("p1", stop())
@@ -186,9 +165,7 @@ fn compaction_lasts_until_it_ends_or_work_goes_on() {
         .off(HookBody::CompactionStarted)
         .then(Compacting);
     script.off(session_start("compact")).then(Idle);
-    script
-        .turn(TurnFact::StateChanged { compacting: true })
-        .then(Idle);
+    script.turn(TurnFact::StateChanged { compacting: true }).then(Idle);
     script
         .pass(5)
         .turn(TurnFact::StateChanged { compacting: true })
@@ -209,10 +186,7 @@ fn a_failed_turn_is_cleared_by_the_next_prompt() {
 #[test]
 fn a_session_that_ended_is_reopened_by_a_start_or_a_prompt_but_not_by_a_late_hook() {
     let mut script = Script::new();
-    script
-        .on("p1", prompt())
-        .on("p1", session_end())
-        .then(Stopped);
+    script.on("p1", prompt()).on("p1", session_end()).then(Stopped);
     script.on("p1", end("Bash", "c1")).then(Stopped);
     script.off(session_start("resume")).then(Idle);
     script.on("p1", session_end()).then(Stopped);
@@ -243,10 +217,7 @@ fn a_process_that_is_gone_without_a_word_makes_its_session_lost() {
         status,
     };
     script.process(exited(6, None)).then(Working);
-    script
-        .process(exited(7, None))
-        .then(Lost)
-        .because("process is gone");
+    script.process(exited(7, None)).then(Lost).because("process is gone");
     script.on("p1", session_end()).then(Stopped);
 }
 
@@ -257,23 +228,17 @@ fn a_process_that_exits_well_or_after_the_end_loses_nothing() {
         status: Some(0),
     };
     let mut script = Script::new();
-    script
-        .process(ProcessFact::Started(process(7)))
-        .on("p1", prompt());
+    script.process(ProcessFact::Started(process(7))).on("p1", prompt());
     script.process(exited()).then(Stopped).because("exited");
     let mut script = Script::new();
-    script
-        .process(ProcessFact::Started(process(7)))
-        .on("p1", session_end());
+    script.process(ProcessFact::Started(process(7))).on("p1", session_end());
     script.process(exited()).then(Stopped).because("other");
 }
 
 #[test]
 fn a_lost_session_is_resumed_in_another_process() {
     let mut script = Script::new();
-    script
-        .process(ProcessFact::Started(process(7)))
-        .on("p1", prompt());
+    script.process(ProcessFact::Started(process(7))).on("p1", prompt());
     script.decided(Decision::SessionLost {
         reason: "process is gone".to_owned(),
     });
@@ -314,10 +279,7 @@ fn a_session_given_up_is_known_again_when_it_is_heard() {
         .on("p1", prompt())
         .decided(unknown())
         .then(Unknown);
-    script
-        .because("silent")
-        .on("p1", HookBody::Other)
-        .then(Working);
+    script.because("silent").on("p1", HookBody::Other).then(Working);
     script.decided(unknown()).then(Unknown);
     script
         .concluded(Decision::HostLost)
@@ -346,11 +308,7 @@ fn an_agent_that_names_nothing_is_followed_by_order() {
         .off(nameless(true))
         .off(nameless(false))
         .off(nameless(true));
-    script
-        .then(Working)
-        .off(nameless(false))
-        .off(stop())
-        .then(Idle);
+    script.then(Working).off(nameless(false)).off(stop()).then(Idle);
     script.off(prompt()).then(Working);
     assert_eq!((script.view().turns, script.view().tool_calls), (2, 2));
     assert_eq!(script.turns()[0].spans.len(), 2);

@@ -19,12 +19,7 @@ fn shape(spans: &[SpanView]) -> Vec<String> {
         .iter()
         .map(|span| {
             let inner = shape(&span.children).join(" ");
-            format!(
-                "{}:{}:{}({inner})",
-                span.kind.as_str(),
-                span.name,
-                span.outcome
-            )
+            format!("{}:{}:{}({inner})", span.kind.as_str(), span.name, span.outcome)
         })
         .collect()
 }
@@ -39,9 +34,7 @@ fn subagent_run() -> Script {
         .hook(inside(start("Bash", "c1")))
         .hook(inside(fail("Bash", "c1")));
     script.hook(inside(HookBody::SubagentStopped));
-    script
-        .on("p1", spawned("Agent", "c0", "a1"))
-        .on("p1", stop());
+    script.on("p1", spawned("Agent", "c0", "a1")).on("p1", stop());
     script
 }
 
@@ -54,10 +47,7 @@ fn a_subagent_hangs_below_the_call_that_started_it() {
         ["tool:Agent:ok(subagent:Explore:ok(tool:Bash:failed()))"]
     );
     let totals = turn.spans[0].totals;
-    assert_eq!(
-        (totals.tool_calls, totals.failures, totals.subagents),
-        (2, 1, 1)
-    );
+    assert_eq!((totals.tool_calls, totals.failures, totals.subagents), (2, 1, 1));
     let inner = &turn.spans[0].children[0];
     assert_eq!(inner.kind, SpanKind::Subagent);
     assert_eq!(inner.tool_use_id.as_ref().unwrap().as_str(), "c0");
@@ -71,10 +61,7 @@ fn a_subagent_hangs_below_the_call_that_started_it() {
 fn a_printed_link_places_a_subagent_while_its_call_runs() {
     let mut script = Script::new();
     script.on("p1", prompt()).on("p1", start("Agent", "c0"));
-    script.hook(in_subagent(
-        "a1",
-        hook(Some("p1"), HookBody::SubagentStarted),
-    ));
+    script.hook(in_subagent("a1", hook(Some("p1"), HookBody::SubagentStarted)));
     assert_eq!(script.turns()[0].spans.len(), 2);
     script.turn(TurnFact::SubagentLinked {
         subagent: muster_domain::names::SubagentId::new("a1").unwrap(),
@@ -90,14 +77,9 @@ fn a_printed_link_places_a_subagent_while_its_call_runs() {
 fn links_in_a_circle_still_give_every_span_once() {
     let mut script = Script::new();
     let inside = |body| in_subagent("a1", hook(Some("p1"), body));
-    script
-        .on("p1", prompt())
-        .hook(inside(spawned("Agent", "c1", "a1")));
+    script.on("p1", prompt()).hook(inside(spawned("Agent", "c1", "a1")));
     let turn = &script.turns()[0];
-    assert_eq!(
-        shape(&turn.spans),
-        ["subagent:Explore:running(tool:Agent:ok())"]
-    );
+    assert_eq!(shape(&turn.spans), ["subagent:Explore:running(tool:Agent:ok())"]);
 }
 
 #[test]
@@ -156,12 +138,8 @@ fn a_wait_for_permission_is_a_span_of_its_call() {
 fn printed_turns_are_joined_to_the_prompts_of_their_run_by_order() {
     let mut script = Script::new();
     script.turn(turn_ended("r1", 0, true, 100));
-    script
-        .hook(in_run(hook(Some("p1"), prompt())))
-        .on("p1", stop());
-    script
-        .hook(in_run(hook(Some("p2"), prompt())))
-        .on("p2", stop());
+    script.hook(in_run(hook(Some("p1"), prompt()))).on("p1", stop());
+    script.hook(in_run(hook(Some("p2"), prompt()))).on("p2", stop());
     script.turn(turn_ended("r1", 1, true, 250));
     let turns = script.turns();
     let costs: Vec<_> = turns.iter().map(|turn| turn.cost_micros).collect();
@@ -197,9 +175,7 @@ fn the_latest_word_on_folder_model_and_context_counts() {
     };
     script.hook(words("/a", "m1"));
     script.hook(in_subagent("a1", words("/worktree", "m0")));
-    script.turn(TurnFact::ModelChanged {
-        model: "m2".to_owned(),
-    });
+    script.turn(TurnFact::ModelChanged { model: "m2".to_owned() });
     script.turn(TurnFact::ContextChanged {
         used_tokens: 1000,
         window_tokens: Some(200_000),
@@ -216,16 +192,11 @@ fn old_turns_are_only_counted_and_a_late_hook_does_not_revive_one() {
     let mut script = Script::new();
     for n in 0..40 {
         let prompt_id = format!("p{n}");
-        script
-            .on(&prompt_id, prompt())
-            .on(&prompt_id, end("Bash", "c1"));
+        script.on(&prompt_id, prompt()).on(&prompt_id, end("Bash", "c1"));
         script.on(&prompt_id, stop());
     }
     let view = script.view();
-    assert_eq!(
-        (view.turns, view.tool_calls, view.truncated),
-        (40, 40, true)
-    );
+    assert_eq!((view.turns, view.tool_calls, view.truncated), (40, 40, true));
     let turns = script.turns();
     assert_eq!((turns.len(), turns[0].index), (32, 8));
     let late = event(

@@ -13,8 +13,7 @@ impl KindToken {
     /// Takes a `snake_case` token of at most [`KIND_BYTES_MAX`] bytes.
     pub fn parse(text: &str) -> Option<Self> {
         let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        (!text.is_empty() && text.len() <= KIND_BYTES_MAX && text.bytes().all(legal))
-            .then(|| Self(text.into()))
+        (!text.is_empty() && text.len() <= KIND_BYTES_MAX && text.bytes().all(legal)).then(|| Self(text.into()))
     }
 
     /// The nearest token to a name an agent invented: `MyHook` and `my-hook` become `my_hook`.
@@ -257,31 +256,15 @@ mod tests {
     #[test]
     fn hook_names_are_found_in_any_case() {
         for name in ["PreToolUse", "preToolUse", "pre_tool_use", "pre-tool-use"] {
-            assert_eq!(
-                HookName::from_agent(name),
-                Some(HookName::PreToolUse),
-                "{name}"
-            );
+            assert_eq!(HookName::from_agent(name), Some(HookName::PreToolUse), "{name}");
         }
-        assert_eq!(
-            HookName::from_agent("BeforeTool").unwrap().as_str(),
-            "before_tool"
-        );
+        assert_eq!(HookName::from_agent("BeforeTool").unwrap().as_str(), "before_tool");
         assert_eq!(HookName::from_agent("??"), None);
-        assert_eq!(
-            HookName::from_agent("command:new").unwrap().as_str(),
-            "command_new"
-        );
+        assert_eq!(HookName::from_agent("command:new").unwrap().as_str(), "command_new");
     }
 
     #[test]
     fn a_long_invented_name_is_cut_to_a_token() {
-        assert!(
-            HookName::from_agent(&"A1".repeat(200))
-                .unwrap()
-                .as_str()
-                .len()
-                <= KIND_BYTES_MAX
-        );
+        assert!(HookName::from_agent(&"A1".repeat(200)).unwrap().as_str().len() <= KIND_BYTES_MAX);
     }
 }

@@ -26,22 +26,14 @@ pub(crate) struct Planned {
 }
 
 impl Agenda {
-    pub(super) fn plan(
-        &mut self,
-        key: &SessionKey,
-        session: &mut Session,
-        host: Option<&Host>,
-        settings: &Settings,
-    ) {
+    pub(super) fn plan(&mut self, key: &SessionKey, session: &mut Session, host: Option<&Host>, settings: &Settings) {
         let state = session.standing().state;
         let over = state.is_over();
         let unknown = state == SessionState::Unknown;
         let reliable = session.watched() && host.is_some_and(|h| h.state() == HostState::Present);
         let plan = Planned {
-            silence: (!over && !unknown && !reliable)
-                .then(|| whole_second(session.heard(host), settings.silence)),
-            burial: (over || unknown)
-                .then(|| whole_second(session.last_seen(), settings.retention)),
+            silence: (!over && !unknown && !reliable).then(|| whole_second(session.heard(host), settings.silence)),
+            burial: (over || unknown).then(|| whole_second(session.last_seen(), settings.retention)),
         };
         let before = std::mem::replace(&mut session.planned, plan);
         replace(&mut self.silences, key, before.silence, plan.silence);

@@ -33,10 +33,7 @@ impl<'a> Joined<'a> {
     /// The stop that stands, of those that were told: one that the agent went on after does not.
     pub(crate) fn stop(&self) -> Option<Timestamp> {
         let told = self.hook.and_then(Turn::stop);
-        let printed = self
-            .stream
-            .and_then(|(_, turn)| turn.ended.as_ref())
-            .map(|end| end.at);
+        let printed = self.stream.and_then(|(_, turn)| turn.ended.as_ref()).map(|end| end.at);
         let stop = told.max(printed)?;
         let went_on = self.hook.is_some_and(|turn| turn.went_on_after(stop));
         (!went_on).then_some(stop)

@@ -78,9 +78,7 @@ impl Session {
     pub fn cost_micros(&self) -> Option<u64> {
         self.runs
             .iter()
-            .fold(self.forgotten.cost_micros, |sum, run| {
-                add(sum, run.cost_micros)
-            })
+            .fold(self.forgotten.cost_micros, |sum, run| add(sum, run.cost_micros))
     }
 
     /// The call that started a subagent.
@@ -90,9 +88,7 @@ impl Session {
 
     /// When anything was last heard of it, or its host last came back: silence counts from there.
     pub(crate) fn heard(&self, host: Option<&Host>) -> Timestamp {
-        host.map_or(self.last_seen, |host| {
-            self.last_seen.max(host.present_since)
-        })
+        host.map_or(self.last_seen, |host| self.last_seen.max(host.present_since))
     }
 
     /// Whether its death would be noticed: its current process is known and runs.
@@ -118,9 +114,7 @@ impl Session {
             };
             counts.calls += turn.calls();
             counts.failures += turn.failures();
-            if self.standing.state.is_over()
-                || (self.closed(joined, at == newest).is_some() && !turn.left_tasks())
-            {
+            if self.standing.state.is_over() || (self.closed(joined, at == newest).is_some() && !turn.left_tasks()) {
                 continue;
             }
             let running = turn.subagents.iter().filter(|s| s.over().is_none());

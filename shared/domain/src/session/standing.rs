@@ -33,11 +33,7 @@ impl Standing {
     }
 
     fn new(state: SessionState, reason: Option<Box<str>>, since: Timestamp) -> Self {
-        Self {
-            state,
-            reason,
-            since,
-        }
+        Self { state, reason, since }
     }
 }
 
@@ -73,11 +69,7 @@ impl Session {
             return Standing::starting(self.started.unwrap_or(self.first_seen));
         };
         let Some((at, over)) = stop else {
-            return Standing::new(
-                SessionState::Working,
-                None,
-                began.unwrap_or(self.first_seen),
-            );
+            return Standing::new(SessionState::Working, None, began.unwrap_or(self.first_seen));
         };
         if let Over::Failed(error) = over {
             return Standing::new(SessionState::Failed, Some(error.into()), at);
@@ -98,16 +90,10 @@ impl Session {
     fn over(&self) -> Option<Standing> {
         let began_after = |at: Timestamp| {
             self.started.is_some_and(|start| start > at)
-                || self
-                    .prompted
-                    .is_some_and(|prompt| clearly_after(prompt, at))
+                || self.prompted.is_some_and(|prompt| clearly_after(prompt, at))
         };
         if let Some(ended) = self.ended.as_ref().filter(|ended| !began_after(ended.at)) {
-            return Some(Standing::new(
-                SessionState::Stopped,
-                ended.value.clone(),
-                ended.at,
-            ));
+            return Some(Standing::new(SessionState::Stopped, ended.value.clone(), ended.at));
         }
         let process = self.processes.current();
         let exited = process.and_then(|process| process.exited.as_ref());
@@ -120,16 +106,10 @@ impl Session {
                     Some(format!("process exited with status {status}").into()),
                     exited.at,
                 ),
-                None => Standing::new(
-                    SessionState::Lost,
-                    Some("process is gone".into()),
-                    exited.at,
-                ),
+                None => Standing::new(SessionState::Lost, Some("process is gone".into()), exited.at),
             });
         }
-        let runs_since = |at| {
-            process.is_some_and(|process| process.started > Some(at) && process.exited.is_none())
-        };
+        let runs_since = |at| process.is_some_and(|process| process.started > Some(at) && process.exited.is_none());
         let lost = self.lost.as_ref()?;
         (!began_after(lost.at) && !runs_since(lost.at))
             .then(|| Standing::new(SessionState::Lost, Some(lost.value.clone()), lost.at))
@@ -170,11 +150,7 @@ impl Session {
 
     /// As [`Self::turn_over`], for a turn with or without a successor: an agent does one prompt at a time, so what has a
     /// successor, or outlived its session, was broken off.
-    pub(crate) fn closed<'a>(
-        &'a self,
-        turn: &Joined<'a>,
-        is_newest: bool,
-    ) -> Option<(Timestamp, Over<'a>)> {
+    pub(crate) fn closed<'a>(&'a self, turn: &Joined<'a>, is_newest: bool) -> Option<(Timestamp, Over<'a>)> {
         let broken_off = !is_newest || self.standing.state.is_over();
         self.turn_over(turn)
             .or_else(|| broken_off.then(|| (turn.last(), Over::Abandoned)))
@@ -188,9 +164,8 @@ impl Session {
     ) -> Option<Standing> {
         let asks = self.turns.iter().flat_map(|turn| {
             let is_current = current.is_some_and(|current| current.key == turn.key);
-            let open = move |ask: &&Ask| {
-                (is_current || began.is_none_or(|began| ask.at() > began)) && self.open(turn, ask)
-            };
+            let open =
+                move |ask: &&Ask| (is_current || began.is_none_or(|began| ask.at() > began)) && self.open(turn, ask);
             turn.asks.iter().filter(open)
         });
         if let Some(ask) = asks.min_by_key(|ask| ask.at()) {
@@ -222,13 +197,7 @@ impl Session {
             .flatten()
             .any(|at| at >= awaited.at)
             || stop.is_some_and(|(stop, _)| stop.after(RACE) >= awaited.at);
-        (!answered).then(|| {
-            Standing::new(
-                SessionState::WaitingInput,
-                Some(awaited.value.clone()),
-                awaited.at,
-            )
-        })
+        (!answered).then(|| Standing::new(SessionState::WaitingInput, Some(awaited.value.clone()), awaited.at))
     }
 
     /// Whether a permission request still waits: nothing known since then says that it was answered.
@@ -239,18 +208,12 @@ impl Session {
         !stopped
             && !since(self.started)
             && !since(turn.done(ask.subagent()))
-            && !turn
-                .tools
-                .iter()
-                .any(|tool| since(tool.ended_at()) && ask.is_for(tool))
+            && !turn.tools.iter().any(|tool| since(tool.ended_at()) && ask.is_for(tool))
     }
 
     fn compacting(&self, closed: Option<Timestamp>) -> Option<Timestamp> {
         let began = self.compaction.began?;
-        let ended = self
-            .compaction
-            .ended
-            .is_some_and(|end| end.after(RACE) >= began);
+        let ended = self.compaction.ended.is_some_and(|end| end.after(RACE) >= began);
         (!ended && closed.is_none_or(|closed| began > closed)).then_some(began)
     }
 }

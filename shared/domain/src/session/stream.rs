@@ -126,16 +126,8 @@ impl Run {
                 result: result.as_str().into(),
                 duration_ms: *duration_ms,
                 run_cost_micros: *run_cost_micros,
-                usage: (
-                    usage.input,
-                    usage.output,
-                    usage.cache_read,
-                    usage.cache_creation,
-                ),
-                tools: tools
-                    .iter()
-                    .map(|(tool, n)| (tool.as_str().into(), *n))
-                    .collect(),
+                usage: (usage.input, usage.output, usage.cache_read, usage.cache_creation),
+                tools: tools.iter().map(|(tool, n)| (tool.as_str().into(), *n)).collect(),
             };
             if turn.ended.as_ref().is_none_or(|known| *known < end) {
                 turn.ended = Some(end);
@@ -156,9 +148,7 @@ impl Run {
             self.kept_from = turn.index.saturating_add(1);
             if let Some(end) = turn.ended {
                 self.forgotten_usage = self.forgotten_usage.plus(end.usage());
-                self.forgotten_cost_micros = self
-                    .forgotten_cost_micros
-                    .max(end.run_cost_micros.unwrap_or(0));
+                self.forgotten_cost_micros = self.forgotten_cost_micros.max(end.run_cost_micros.unwrap_or(0));
             }
         }
     }

@@ -55,9 +55,7 @@ impl Subagent {
     /// When it stopped, unless it was woken since.
     pub(crate) fn over(&self) -> Option<Timestamp> {
         let ended = self.ended?;
-        let woken = self
-            .started
-            .is_some_and(|start| clearly_after(start, ended));
+        let woken = self.started.is_some_and(|start| clearly_after(start, ended));
         (!woken).then_some(ended)
     }
 }

@@ -115,12 +115,7 @@ impl Tool {
 
 /// The key under which a call that begins or ends now is filed. A call without a name is matched in order: an end goes to
 /// the oldest call of the same tool and input that has none, and a beginning to one whose end came first.
-pub(crate) fn key_for(
-    tools: &Sorted<Tool>,
-    subagent: Option<&SubagentId>,
-    used: &ToolUse,
-    begins: bool,
-) -> ToolKey {
+pub(crate) fn key_for(tools: &Sorted<Tool>, subagent: Option<&SubagentId>, used: &ToolUse, begins: bool) -> ToolKey {
     if let Some(call) = &used.call {
         return ToolKey::Named(call.clone());
     }

@@ -46,7 +46,7 @@ pub(crate) struct Turn {
     pub(crate) run: Option<RunId>,
     /// When anything of it was first heard.
     pub(crate) first: Timestamp,
-    /// When anything of its main thread was last heard.
+    /// When anything of it was last heard.
     pub(crate) last: Timestamp,
     pub(crate) began: Option<Timestamp>,
     pub(crate) given: Option<(Timestamp, Option<Box<str>>)>,
@@ -116,9 +116,7 @@ impl Turn {
     pub(crate) fn note(&mut self, hook: &crate::fact::Hook, at: Timestamp) {
         let thread = hook.subagent.as_ref();
         self.first = self.first.min(at);
-        if thread.is_none() {
-            self.last = self.last.max(at);
-        }
+        self.last = self.last.max(at);
         if let Some(run) = &hook.run
             && self.run.as_ref().is_none_or(|known| known > run)
         {
@@ -152,9 +150,7 @@ impl Turn {
                 self.asks.keep_last(ASKS_MAX);
             }
             HookBody::ToolsDone => {
-                let done = self
-                    .done
-                    .entry(thread.cloned(), |thread| Done { thread, at });
+                let done = self.done.entry(thread.cloned(), |thread| Done { thread, at });
                 done.at = done.at.max(at);
                 self.done.keep_last(SPANS_MAX);
             }
@@ -258,17 +254,13 @@ impl Turn {
     /// When everything that a thread had under way was last known to be over.
     pub(crate) fn done(&self, thread: Option<&SubagentId>) -> Option<Timestamp> {
         let batch = self.done.get(&thread.cloned()).map(|done| done.at);
-        let subagent = thread
-            .and_then(|id| self.subagents.get(id))
-            .and_then(Subagent::over);
+        let subagent = thread.and_then(|id| self.subagents.get(id)).and_then(Subagent::over);
         batch.max(subagent)
     }
 
     /// Whether it stopped and left something going on: then a subagent without an end is at work, not given up.
     pub(crate) fn left_tasks(&self) -> bool {
-        self.stopped
-            .as_ref()
-            .is_some_and(|stopped| stopped.value > 0)
+        self.stopped.as_ref().is_some_and(|stopped| stopped.value > 0)
     }
 
     pub(crate) fn calls(&self) -> u64 {

@@ -172,10 +172,7 @@ impl<'a> Forest<'a> {
         let spawned = take(&mut self.subagents, |subagent| {
             call.is_some() && session.starter_of(&subagent.id) == call
         });
-        let mut children: Vec<SpanView> = spawned
-            .into_iter()
-            .map(|subagent| self.subagent(subagent))
-            .collect();
+        let mut children: Vec<SpanView> = spawned.into_iter().map(|subagent| self.subagent(subagent)).collect();
         let asked = take(&mut self.asks, |ask| {
             ask.is_for(tool) && tool.ended_at().is_none_or(|end| end >= ask.at())
         });

@@ -91,19 +91,11 @@ fn view(session: &Session, turn: &Joined<'_>, at: usize, is_last: bool) -> TurnV
             .and_then(|(_, preview)| preview.as_deref())
             .map(ToOwned::to_owned),
         usage: end.map(|end| end.usage()),
-        cost_micros: turn
-            .stream
-            .and_then(|(run, stream)| run.cost_of(stream.index)),
+        cost_micros: turn.stream.and_then(|(run, stream)| run.cost_of(stream.index)),
         tools: tool_counts(turn),
-        result: turn
-            .failure()
-            .or(end.map(|end| &*end.result))
-            .map(ToOwned::to_owned),
+        result: turn.failure().or(end.map(|end| &*end.result)).map(ToOwned::to_owned),
         truncated: turn.hook.map_or(0, |hook| u64::from(hook.uncounted_calls)),
-        spans: turn
-            .hook
-            .map(|hook| tree(session, hook, ended))
-            .unwrap_or_default(),
+        spans: turn.hook.map(|hook| tree(session, hook, ended)).unwrap_or_default(),
     }
 }
 
@@ -111,11 +103,7 @@ fn view(session: &Session, turn: &Joined<'_>, at: usize, is_last: bool) -> TurnV
 fn tool_counts(turn: &Joined<'_>) -> BTreeMap<String, u64> {
     let printed = turn.stream.and_then(|(_, stream)| stream.ended.as_ref());
     if let Some(end) = printed.filter(|end| !end.tools.is_empty()) {
-        return end
-            .tools
-            .iter()
-            .map(|(tool, n)| (tool.to_string(), *n))
-            .collect();
+        return end.tools.iter().map(|(tool, n)| (tool.to_string(), *n)).collect();
     }
     let mut counts = BTreeMap::new();
     for tool in turn.hook.iter().flat_map(|hook| hook.tools.iter()) {

@@ -1,21 +1,17 @@
 //! Given/when/then for the fold: events are told in the words of a story, each a second after the one before.
 
-#![expect(
-    dead_code,
-    reason = "each test binary uses its own part of the vocabulary"
-)]
+#![expect(dead_code, reason = "each test binary uses its own part of the vocabulary")]
+#![expect(clippy::unwrap_used, reason = "the names in a story are legal")]
 
 use muster_domain::conclusion::{Conclusion, Draft};
 use muster_domain::fact::{
-    Decision, Event, Fact, Hook, HookBody, HostFact, InputDigest, Origin, ProcessFact, ProcessRef,
-    Recorded, RunTurn, ToolOutcome, ToolUse, TurnFact, Usage,
+    Decision, Event, Fact, Hook, HookBody, HostFact, InputDigest, Origin, ProcessFact, ProcessRef, Recorded, RunTurn,
+    ToolOutcome, ToolUse, TurnFact, Usage,
 };
 use muster_domain::family::EventType;
 use muster_domain::fleet::{Applied, Fleet, SessionKey, Settings};
 use muster_domain::ids::{EventId, InstanceId, ProducerId};
-use muster_domain::names::{
-    HostName, PromptId, RunId, SessionId, SubagentId, ToolCallId, ToolName,
-};
+use muster_domain::names::{HostName, PromptId, RunId, SessionId, SubagentId, ToolCallId, ToolName};
 use muster_domain::overlay::Overlay;
 use muster_domain::react;
 use muster_domain::session::Session;
@@ -146,9 +142,7 @@ pub(crate) fn ask(tool: &str) -> HookBody {
 }
 
 pub(crate) const fn stop() -> HookBody {
-    HookBody::Stopped {
-        background_tasks: 0,
-    }
+    HookBody::Stopped { background_tasks: 0 }
 }
 
 pub(crate) fn session_start(source: &str) -> HookBody {
@@ -164,10 +158,7 @@ pub(crate) fn session_end() -> HookBody {
 }
 
 pub(crate) const fn process(pid: u32) -> ProcessRef {
-    ProcessRef {
-        pid,
-        start_ticks: 7,
-    }
+    ProcessRef { pid, start_ticks: 7 }
 }
 
 pub(crate) fn run_turn(run: &str, index: u32) -> RunTurn {
@@ -301,9 +292,7 @@ impl Script {
     pub(crate) fn write(&mut self, drafts: Vec<Draft>) {
         for draft in drafts {
             let decision = match draft.conclusion {
-                Conclusion::StateChanged { to, reason, .. } => {
-                    Decision::StateChanged { to, reason }
-                }
+                Conclusion::StateChanged { to, reason, .. } => Decision::StateChanged { to, reason },
                 Conclusion::SessionLost { reason } => Decision::SessionLost { reason },
                 Conclusion::AlertRaised { key, .. } => Decision::AlertRaised { key },
                 Conclusion::HostAdded => Decision::HostAdded,
