@@ -112,8 +112,9 @@ pub struct Fleet {
     headless: bool,
     /// The latest time of the log.
     now: Timestamp,
+    /// Boxed: a node of the map has room for eleven, and is half empty where keys come in order.
     #[serde(with = "pairs")]
-    sessions: BTreeMap<SessionKey, Session>,
+    sessions: BTreeMap<SessionKey, Box<Session>>,
     hosts: BTreeMap<HostName, Host>,
     producers: BTreeMap<ProducerId, Producer>,
     leader: Option<Leader>,
@@ -261,7 +262,7 @@ impl Fleet {
         };
         if create && !self.sessions.contains_key(&key) {
             self.sessions
-                .insert(key.clone(), Session::first_seen(recorded.at, event.id));
+                .insert(key.clone(), Box::new(Session::first_seen(recorded.at, event.id)));
         }
         let Some(session) = self.sessions.get_mut(&key) else {
             return Applied::Ignored(Why::UnknownSession);
@@ -297,21 +298,24 @@ impl Fleet {
 
     /// The session of this key.
     pub fn session(&self, key: &SessionKey) -> Option<&Session> {
-        self.sessions.get(key)
+        self.sessions.get(key).map(|session| &**session)
     }
 
     /// Sessions of this id, on whatever host.
     pub fn find(&self, id: &SessionId) -> impl Iterator<Item = (&SessionKey, &Session)> {
         self.hosts.keys().filter_map(move |host| {
-            self.sessions.get_key_value(&SessionKey {
+            let key = SessionKey {
                 host: host.clone(),
                 id: id.clone(),
-            })
+            };
+            self.sessions
+                .get_key_value(&key)
+                .map(|(key, session)| (key, &**session))
         })
     }
 
     /// All sessions.
-    pub const fn sessions(&self) -> &BTreeMap<SessionKey, Session> {
+    pub const fn sessions(&self) -> &BTreeMap<SessionKey, Box<Session>> {
         &self.sessions
     }
 
@@ -320,6 +324,7 @@ impl Fleet {
         self.sessions
             .range(first_key(host)..)
             .take_while(move |(key, _)| key.host == *host)
+            .map(|(key, session)| (key, &**session))
     }
 
     /// All hosts.
@@ -374,7 +379,7 @@ mod pairs {
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub(super) fn serialize<S: Serializer>(
-        map: &BTreeMap<SessionKey, Session>,
+        map: &BTreeMap<SessionKey, Box<Session>>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(map)
@@ -382,7 +387,7 @@ mod pairs {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeMap<SessionKey, Session>, D::Error> {
+    ) -> Result<BTreeMap<SessionKey, Box<Session>>, D::Error> {
         Vec::deserialize(deserializer).map(BTreeMap::from_iter)
     }
 }

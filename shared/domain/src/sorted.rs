@@ -4,11 +4,13 @@
 //! one; ten thousand sessions would pay for that many times over.
 
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
-/// Something that carries the key it is filed under.
+/// Something that knows the key it is filed under.
 pub(crate) trait Keyed {
-    type Key: Ord;
-    fn key(&self) -> &Self::Key;
+    type Key;
+    /// How its own key compares to `key`.
+    fn compare(&self, key: &Self::Key) -> Ordering;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -23,7 +25,7 @@ impl<T> Default for Sorted<T> {
 
 impl<T: Keyed> Sorted<T> {
     fn position(&self, key: &T::Key) -> Result<usize, usize> {
-        self.0.binary_search_by(|item| item.key().cmp(key))
+        self.0.binary_search_by(|item| item.compare(key))
     }
 
     pub(crate) fn get(&self, key: &T::Key) -> Option<&T> {

@@ -175,7 +175,7 @@ fn observed(seq: u64, count: u64, of: u64) -> Recorded {
     });
     Recorded {
         seq,
-        at: ms(i64::try_from(seq).unwrap()),
+        at: ms(seq.cast_signed()),
         event,
     }
 }

@@ -3,13 +3,12 @@
 mod script;
 
 use muster_domain::fact::{Hook, HookBody, ToolOutcome, TurnFact};
-use muster_domain::names::RunId;
 use muster_domain::view::{Outcome, SpanKind, SpanView};
 use script::*;
 
 fn in_run(hook: Hook) -> Hook {
     Hook {
-        run: Some(RunId::new("r1").unwrap()),
+        run: Some(run("r1")),
         ..hook
     }
 }
@@ -64,8 +63,8 @@ fn a_printed_link_places_a_subagent_while_its_call_runs() {
     script.hook(in_subagent("a1", hook(Some("p1"), HookBody::SubagentStarted)));
     assert_eq!(script.turns()[0].spans.len(), 2);
     script.turn(TurnFact::SubagentLinked {
-        subagent: muster_domain::names::SubagentId::new("a1").unwrap(),
-        call: muster_domain::names::ToolCallId::new("c0").unwrap(),
+        subagent: subagent("a1"),
+        call: call("c0"),
     });
     assert_eq!(
         shape(&script.turns()[0].spans),

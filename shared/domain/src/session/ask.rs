@@ -6,6 +6,7 @@ use crate::names::{SubagentId, ToolName};
 use crate::sorted::Keyed;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// When it was asked, by which thread, and for what.
 pub(crate) type AskKey = (Timestamp, Option<SubagentId>, ToolName, InputDigest);
@@ -19,8 +20,8 @@ pub(crate) struct Ask {
 
 impl Keyed for Ask {
     type Key = AskKey;
-    fn key(&self) -> &AskKey {
-        &self.key
+    fn compare(&self, key: &Self::Key) -> Ordering {
+        self.key.cmp(key)
     }
 }
 
@@ -48,6 +49,6 @@ impl Ask {
     /// Whether `tool` is a call that this may have asked for.
     pub(crate) fn is_for(&self, tool: &Tool) -> bool {
         let (_, subagent, name, input) = &self.key;
-        tool.input == *input && tool.name == *name && tool.subagent == *subagent
+        tool.input == *input && tool.name() == name.as_str() && tool.subagent == *subagent
     }
 }

@@ -5,6 +5,7 @@ use crate::fact::{ProcessFact, ProcessRef};
 use crate::sorted::{Keyed, Sorted};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// How many are remembered: enough to tell a late exit of an old process from the death of the current one.
 const REMEMBERED: usize = 8;
@@ -18,8 +19,8 @@ pub(crate) struct Process {
 
 impl Keyed for Process {
     type Key = ProcessRef;
-    fn key(&self) -> &ProcessRef {
-        &self.key
+    fn compare(&self, key: &Self::Key) -> Ordering {
+        self.key.cmp(key)
     }
 }
 

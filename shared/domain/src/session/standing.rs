@@ -187,7 +187,7 @@ impl Session {
             });
             if let Some(tool) = question.min_by_key(|tool| tool.started) {
                 let since = tool.started.unwrap_or(turn.first);
-                let reason = Some(tool.name.as_str().into());
+                let reason = Some(tool.name().into());
                 return Some(Standing::new(SessionState::WaitingInput, reason, since));
             }
         }

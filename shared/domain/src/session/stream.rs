@@ -8,6 +8,7 @@ use crate::names::RunId;
 use crate::sorted::{Keyed, Sorted};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// How many turns of a run are kept singly, and how many runs.
@@ -47,8 +48,8 @@ pub(crate) struct StreamTurn {
 
 impl Keyed for StreamTurn {
     type Key = u32;
-    fn key(&self) -> &u32 {
-        &self.index
+    fn compare(&self, key: &Self::Key) -> Ordering {
+        self.index.cmp(key)
     }
 }
 
@@ -80,8 +81,8 @@ pub(crate) struct Run {
 
 impl Keyed for Run {
     type Key = RunId;
-    fn key(&self) -> &RunId {
-        &self.id
+    fn compare(&self, key: &Self::Key) -> Ordering {
+        self.id.cmp(key)
     }
 }
 

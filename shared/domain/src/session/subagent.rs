@@ -5,6 +5,7 @@ use crate::names::{SubagentId, ToolCallId};
 use crate::sorted::Keyed;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Subagent {
@@ -19,8 +20,8 @@ pub(crate) struct Subagent {
 
 impl Keyed for Subagent {
     type Key = SubagentId;
-    fn key(&self) -> &SubagentId {
-        &self.id
+    fn compare(&self, key: &Self::Key) -> Ordering {
+        self.id.cmp(key)
     }
 }
 
@@ -69,7 +70,7 @@ pub(crate) struct Link {
 
 impl Keyed for Link {
     type Key = SubagentId;
-    fn key(&self) -> &SubagentId {
-        &self.subagent
+    fn compare(&self, key: &Self::Key) -> Ordering {
+        self.subagent.cmp(key)
     }
 }

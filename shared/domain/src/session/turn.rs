@@ -12,6 +12,7 @@ use crate::names::{PromptId, RunId, SubagentId};
 use crate::sorted::{Keyed, Sorted};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// How many calls, asks and subagents of one turn are kept singly; later ones are only counted.
 const SPANS_MAX: usize = 512;
@@ -35,8 +36,8 @@ struct Done {
 
 impl Keyed for Done {
     type Key = Option<SubagentId>;
-    fn key(&self) -> &Self::Key {
-        &self.thread
+    fn compare(&self, key: &Self::Key) -> Ordering {
+        self.thread.cmp(key)
     }
 }
 
@@ -64,8 +65,8 @@ pub(crate) struct Turn {
 
 impl Keyed for Turn {
     type Key = TurnKey;
-    fn key(&self) -> &TurnKey {
-        &self.key
+    fn compare(&self, key: &Self::Key) -> Ordering {
+        self.key.cmp(key)
     }
 }
 

@@ -164,13 +164,10 @@ impl<'a> Forest<'a> {
     }
 
     fn tool(&mut self, tool: &'a Tool) -> SpanView {
-        let call = match &tool.key {
-            ToolKey::Named(call) => Some(call),
-            ToolKey::Counted(_) => None,
-        };
+        let call = tool.call().and_then(|call| ToolCallId::new(call).ok());
         let session = self.session;
         let spawned = take(&mut self.subagents, |subagent| {
-            call.is_some() && session.starter_of(&subagent.id) == call
+            call.is_some() && session.starter_of(&subagent.id) == call.as_ref()
         });
         let mut children: Vec<SpanView> = spawned.into_iter().map(|subagent| self.subagent(subagent)).collect();
         let asked = take(&mut self.asks, |ask| {
@@ -192,8 +189,8 @@ impl<'a> Forest<'a> {
         };
         SpanView {
             kind: SpanKind::Tool,
-            name: tool.name.to_string(),
-            tool_use_id: call.cloned(),
+            name: tool.name().to_owned(),
+            tool_use_id: call,
             agent_id: tool.subagent.clone(),
             start: tool.ended_at().map_or(start, |end| start.min(end)),
             end: tool.ended_at(),
@@ -202,7 +199,7 @@ impl<'a> Forest<'a> {
                 .map(u64::from)
                 .or_else(|| elapsed(tool.started, tool.ended_at())),
             outcome,
-            summary: tool.summary.as_deref().map(ToOwned::to_owned),
+            summary: tool.summary().map(ToOwned::to_owned),
             error,
             totals: sum(own, &children),
             children,

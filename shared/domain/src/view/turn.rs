@@ -107,7 +107,7 @@ fn tool_counts(turn: &Joined<'_>) -> BTreeMap<String, u64> {
     }
     let mut counts = BTreeMap::new();
     for tool in turn.hook.iter().flat_map(|hook| hook.tools.iter()) {
-        *counts.entry(tool.name.to_string()).or_default() += 1;
+        *counts.entry(tool.name().to_owned()).or_default() += 1;
     }
     counts
 }

@@ -80,9 +80,17 @@ pub(crate) fn hook(prompt: Option<&str>, body: HookBody) -> Hook {
     }
 }
 
+pub(crate) fn subagent(id: &str) -> SubagentId {
+    SubagentId::new(id).unwrap()
+}
+
+pub(crate) fn call(id: &str) -> ToolCallId {
+    ToolCallId::new(id).unwrap()
+}
+
 pub(crate) fn in_subagent(subagent: &str, hook: Hook) -> Hook {
     Hook {
-        subagent: Some(SubagentId::new(subagent).unwrap()),
+        subagent: Some(self::subagent(subagent)),
         subagent_type: Some("Explore".to_owned()),
         ..hook
     }
@@ -91,7 +99,7 @@ pub(crate) fn in_subagent(subagent: &str, hook: Hook) -> Hook {
 pub(crate) fn used(tool: &str, call: Option<&str>) -> ToolUse {
     ToolUse {
         tool: ToolName::new(tool).unwrap(),
-        call: call.map(|call| ToolCallId::new(call).unwrap()),
+        call: call.map(self::call),
         input: InputDigest(tool.len() as u64),
         summary: Some(format!("uses {tool}")),
         asks_user: tool == "AskUserQuestion",
@@ -133,7 +141,7 @@ pub(crate) fn spawned(tool: &str, call: &str, subagent: &str) -> HookBody {
         tool: used(tool, Some(call)),
         outcome: ToolOutcome::Ok,
         duration_ms: None,
-        spawned: Some(SubagentId::new(subagent).unwrap()),
+        spawned: Some(self::subagent(subagent)),
     }
 }
 
@@ -157,13 +165,17 @@ pub(crate) fn session_end() -> HookBody {
     }
 }
 
+pub(crate) fn run(run: &str) -> RunId {
+    RunId::new(run).unwrap()
+}
+
 pub(crate) const fn process(pid: u32) -> ProcessRef {
     ProcessRef { pid, start_ticks: 7 }
 }
 
 pub(crate) fn run_turn(run: &str, index: u32) -> RunTurn {
     RunTurn {
-        run: RunId::new(run).unwrap(),
+        run: self::run(run),
         index,
     }
 }
