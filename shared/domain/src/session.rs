@@ -1,7 +1,7 @@
 //! One conversation, made of whatever was heard of it.
 //!
-//! Everything kept here is a merge that does not depend on order ([`merge`]): sets by key, earliest beginnings, latest ends.
-//! What the session *is doing* is never stored by an event; it is derived from all of that at once ([`standing`]). So
+//! Everything kept here is a merge that does not depend on order (`merge`): sets by key, earliest beginnings, latest ends.
+//! What the session *is doing* is never stored by an event; it is derived from all of that at once (`standing`). So
 //! hooks may come late, twice, or in another order, and the answer is the same once they all came.
 //!
 //! Only what an agent leaves unnamed (a hook without a prompt id, a call without a call id) is placed by order.
