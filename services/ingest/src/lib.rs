@@ -1,14 +1,33 @@
-//! The ingest service: from what agents say to observations that cannot be lost.
-#![expect(dead_code, reason = "its parts are put together below")]
+//! The ingest service: from what agents of this host say to observations that cannot be lost.
+//!
+//! Whatever the surface ([`http`], [`socket`]), input becomes an observation ([`translate`]) or a typed refusal
+//! ([`reject`]); secrets are taken out and sizes capped ([`prepare`]); then it is numbered and written to the spool, and
+//! only then answered ([`intake`]). From there it goes to the hub in order ([`forward`]). This service holds no state of
+//! sessions and decides nothing: it knows what was said, not what it means.
 
 mod agents;
+mod app;
+mod budget;
 mod cap;
-pub mod config;
+mod config;
+mod forward;
+mod http;
+mod intake;
 mod json;
+mod metrics;
 mod observation;
-pub mod optimize;
+mod optimize;
+mod overflow;
 mod prepare;
+mod presence;
+mod recent;
 mod redact;
 mod reject;
+mod report;
+mod socket;
 pub mod spool;
 mod translate;
+mod watch;
+
+pub use app::App;
+pub use config::{Config, DEFAULTS, SERVICE};

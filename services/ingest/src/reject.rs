@@ -44,6 +44,10 @@ pub(crate) enum Reject {
     UnknownKind(#[from] UnknownType),
     #[error("{0} is not published from a host: only agent.*, process.* and host.* are")]
     NotOurs(String),
+    #[error("{0} events are more than one request may bring")]
+    TooMany(usize),
+    #[error("too much is being read at once: try again later")]
+    Busy,
     #[error("the spool is full and keeps its last room for lifecycle and approvals: try again later")]
     Full,
     #[error("the spool cannot be written: {0}")]
@@ -66,6 +70,8 @@ impl Reject {
             Self::BadField { .. } => "bad-field",
             Self::UnknownKind(_) => "unknown-kind",
             Self::NotOurs(_) => "not-an-observation",
+            Self::TooMany(_) => "too-many",
+            Self::Busy => "busy",
             Self::Full => "spool-full",
             Self::Disk(_) => "spool-failed",
         }
@@ -81,13 +87,13 @@ impl Reject {
             | Self::MissingSession
             | Self::MissingHook => StatusCode::BAD_REQUEST,
             Self::UnknownAgent(_) => StatusCode::NOT_FOUND,
-            Self::Truncated => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Truncated | Self::TooMany(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BadName(_)
             | Self::BadHookName(_)
             | Self::BadField { .. }
             | Self::UnknownKind(_)
             | Self::NotOurs(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Full | Self::Disk(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Full | Self::Disk(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         let problem = Problem::new(status, self.kind(), self.to_string());
         if self.is_passing() {
@@ -99,6 +105,6 @@ impl Reject {
 
     /// Whether the same input may be taken later. What is not passing is worth keeping for inspection.
     pub(crate) const fn is_passing(&self) -> bool {
-        matches!(self, Self::Full | Self::Disk(_))
+        matches!(self, Self::Busy | Self::Full | Self::Disk(_))
     }
 }

@@ -18,6 +18,9 @@ pub(crate) struct Items {
     pub(crate) single: bool,
 }
 
+/// Events in one request at most: what one commit takes without making others wait.
+const EVENTS_MAX: usize = 20_000;
+
 /// Reads one event, an array of events, or one event a line.
 ///
 /// # Errors
@@ -26,19 +29,25 @@ pub(crate) fn items(body: &[u8], lines: bool) -> Result<Items, Reject> {
     if lines {
         let text = std::str::from_utf8(body).map_err(|_| Reject::NotUtf8)?;
         let lines = text.lines().filter(|line| !line.trim().is_empty());
+        few_enough(lines.clone().count())?;
         let items = lines.map(|line| json::parse(line.as_bytes()).and_then(event)).collect();
         return Ok(Items { items, single: false });
     }
     Ok(match json::parse(body)? {
-        Value::Array(items) => Items {
-            items: items.into_iter().map(event).collect(),
-            single: false,
-        },
+        Value::Array(items) => {
+            few_enough(items.len())?;
+            let items = items.into_iter().map(event).collect();
+            Items { items, single: false }
+        }
         other => Items {
             items: vec![event(other)],
             single: true,
         },
     })
+}
+
+const fn few_enough(count: usize) -> Result<(), Reject> {
+    if count > EVENTS_MAX { Err(Reject::TooMany(count)) } else { Ok(()) }
 }
 
 /// Reads one event.

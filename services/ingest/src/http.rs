@@ -1,0 +1,129 @@
+//! The HTTP surface: hooks of agents that cannot run a command, and events of programs that report for others.
+
+use crate::budget::Budget;
+use crate::intake::Intake;
+use crate::reject::Reject;
+use crate::translate::{self, Circumstances};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use muster_runtime::http::{Config, Problem, content_type, read_body};
+use muster_wire::frame;
+use serde::Deserialize;
+
+/// The id of the event that a hook became.
+const EVENT_ID: HeaderName = HeaderName::from_static("muster-event-id");
+/// Names a request, so that it can be repeated.
+const KEY: &str = "idempotency-key";
+const JSON: &str = "application/json";
+const LINES: &[&str] = &["application/x-ndjson", "application/ndjson", "application/jsonl"];
+
+/// What the handlers need.
+#[derive(Clone)]
+pub(crate) struct Surface {
+    pub(crate) intake: Intake,
+    pub(crate) budget: Budget,
+    pub(crate) config: Config,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    /// The hook's name, for agents whose payload lacks it.
+    event: Option<String>,
+}
+
+/// The routes.
+pub(crate) fn router(surface: Surface) -> Router {
+    Router::new()
+        .route("/v1/hooks/{agent}", post(hook))
+        .route("/v1/events", post(events))
+        .with_state(surface)
+}
+
+async fn hook(
+    State(surface): State<Surface>,
+    Path(agent): Path<String>,
+    Query(named): Query<Named>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    content_type(&headers, &[JSON])?;
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+    let around = Circumstances {
+        hint: named.event,
+        key: text(KEY),
+        traceparent: text("traceparent"),
+        ..Circumstances::default()
+    };
+    let body = surface.read(&headers, body).await?;
+    let observation = match translate::hook(&agent, &body.bytes, around) {
+        Ok(observation) => observation,
+        Err(reject) => {
+            surface.intake.refused(&reject, &body.bytes).await;
+            return Err(reject.problem());
+        }
+    };
+    let accepted = surface.intake.accept_one(observation).await.map_err(|reject| reject.problem())?;
+    // An empty answer leaves every decision to the agent.
+    Ok((StatusCode::OK, [(EVENT_ID, accepted.id.to_string())]).into_response())
+}
+
+async fn events(State(surface): State<Surface>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let kinds: Vec<&'static str> = std::iter::once(JSON).chain(LINES.iter().copied()).collect();
+    let lines = content_type(&headers, &kinds)? != JSON;
+    let body = surface.read(&headers, body).await?;
+    let items = match translate::items(&body.bytes, lines) {
+        Ok(items) => items,
+        Err(reject) => {
+            surface.intake.refused(&reject, &body.bytes).await;
+            return Err(reject.problem());
+        }
+    };
+    let single = items.single;
+    let results = surface.intake.accept(items.items).await;
+    let worst = results.iter().filter_map(|result| result.as_ref().err()).find(|reject| !reject.is_passing());
+    if let Some(reject) = worst {
+        surface.intake.park(reject, &body.bytes).await;
+    }
+    let first = results.first().and_then(|result| result.as_ref().err());
+    let nothing_passed = !results.is_empty() && results.iter().all(|result| result.as_ref().is_err_and(Reject::is_passing));
+    match first {
+        Some(reject) if single || nothing_passed => Err(reject.problem()),
+        _ => Ok((StatusCode::ACCEPTED, axum::Json(ack(&results))).into_response()),
+    }
+}
+
+/// Each result in its place, as both surfaces answer it.
+pub(crate) fn ack(results: &[Result<crate::recent::Accepted, Reject>]) -> frame::Ack {
+    let mut ack = frame::Ack { accepted: Vec::new(), rejected: Vec::new() };
+    for (index, result) in results.iter().enumerate() {
+        match result {
+            Ok(accepted) => ack.accepted.push(frame::Accepted { id: accepted.id, seq: accepted.seq }),
+            Err(reject) => ack.rejected.push(frame::Rejected {
+                index,
+                kind: reject.kind().to_owned(),
+                detail: reject.to_string(),
+            }),
+        }
+    }
+    ack
+}
+
+/// A body, and its place in the budget for as long as it is worked on.
+struct Read {
+    bytes: Bytes,
+    _room: Option<tokio::sync::OwnedSemaphorePermit>,
+}
+
+impl Surface {
+    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Read, Problem> {
+        let limit = usize::try_from(self.config.max_body.as_u64()).unwrap_or(usize::MAX);
+        let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        // What does not say how long it is may be as long as it likes, up to the limit.
+        let room = self.budget.take(announced.unwrap_or(limit).min(limit)).await.map_err(|reject| reject.problem())?;
+        Ok(Read { bytes: read_body(body, &self.config).await?, _room: room })
+    }
+}

@@ -1,0 +1,198 @@
+//! This host's key in `presence`: renewed every few seconds, gone when this service is.
+//!
+//! One name belongs to one live ingest. Whoever finds the name taken stays on its spool and says so: forwarding waits
+//! ([`Standing`]), because two machines under one name would be one host to everybody else. A key left by this very spool's
+//! previous process (killed, same boot) is taken over at once, one left by anybody else when it expires.
+
+use crate::config;
+use crate::spool::Spool;
+use crate::watch::Here;
+use anyhow::Context as _;
+use bytes::Bytes;
+use muster_bus::Bus;
+use muster_bus::kv::{self, Bucket, KvError};
+use muster_domain::ids::InstanceId;
+use muster_domain::names::HostName;
+use muster_domain::time::Timestamp;
+use muster_runtime::health::Condition;
+use muster_wire::limits::{PRESENCE_INTERVAL, PRESENCE_TTL};
+use muster_wire::topology::PRESENCE;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// How soon a name that is taken, or a hub that did not answer, is asked for again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Whether this host's name is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Not known yet.
+    Asking,
+    /// It is: observations may be forwarded.
+    Held,
+    /// Another ingest has it.
+    Refused,
+}
+
+/// Who a process is, and who used its spool before it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) instance: InstanceId,
+    /// A clone of a machine has its files, but not its boot.
+    boot: Option<String>,
+    #[serde(skip)]
+    predecessor: Option<InstanceId>,
+}
+
+impl Identity {
+    /// A new identity, written down beside the spool that `dir` holds.
+    pub(crate) fn mint(dir: &Path, here: &Here) -> anyhow::Result<Self> {
+        let path = dir.join("instance.json");
+        let before = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
+        let identity = Self {
+            instance: InstanceId::from_uuid(uuid::Uuid::now_v7()),
+            boot: here.boot.clone(),
+            predecessor: before.filter(|before| before.boot.is_some() && before.boot == here.boot).map(|before| before.instance),
+        };
+        std::fs::write(&path, serde_json::to_vec(&identity)?).with_context(|| format!("writing {}", path.display()))?;
+        Ok(identity)
+    }
+}
+
+/// What stands in the bucket.
+#[derive(Debug, Serialize, Deserialize)]
+struct Card {
+    instance: InstanceId,
+    version: String,
+    hostname: String,
+    #[serde(with = "muster_wire::time")]
+    started: Timestamp,
+    /// The revision of the edge rules this host enforces.
+    edge_revision: u64,
+    spool: SpoolCard,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SpoolCard {
+    owed: u64,
+    used_bytes: u64,
+    max_bytes: u64,
+}
+
+/// The part that renews.
+pub(crate) struct Presence {
+    bucket: Bucket,
+    key: String,
+    identity: Identity,
+    started: Timestamp,
+    spool: Spool,
+    condition: Condition,
+    standing: watch::Sender<Standing>,
+    /// The revision of our own last write.
+    revision: Option<u64>,
+}
+
+impl Presence {
+    pub(crate) fn new(bus: &Bus, host: &HostName, identity: Identity, spool: Spool, condition: Condition) -> (Self, watch::Receiver<Standing>) {
+        let (standing, receiver) = watch::channel(Standing::Asking);
+        let presence = Self {
+            bucket: bus.bucket(&PRESENCE),
+            key: kv::key(&[host.as_str()]),
+            identity,
+            started: muster_wire::time::from_system(SystemTime::now()),
+            spool,
+            condition,
+            standing,
+            revision: None,
+        };
+        (presence, receiver)
+    }
+
+    /// Renews until `stop`, then gives the name back.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        loop {
+            let pause = match self.renew().await {
+                Ok(()) if self.revision.is_some() => PRESENCE_INTERVAL,
+                Ok(()) => RETRY,
+                Err(error) => {
+                    self.condition.set_degraded(format!("presence is not renewed: {error:#}"));
+                    RETRY
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        if let Some(revision) = self.revision {
+            // Without it the key expires by itself.
+            let _ = self.bucket.delete_revision(&self.key, revision).await;
+        }
+        Ok(())
+    }
+
+    async fn renew(&mut self) -> anyhow::Result<()> {
+        let card = self.card().await?;
+        let expected = match self.revision {
+            Some(revision) => Some(revision),
+            None => match self.bucket.get(&self.key).await? {
+                None => None,
+                Some((value, revision)) => {
+                    let holder = serde_json::from_slice::<Card>(&value).ok().map(|card| card.instance);
+                    let ours = holder.is_some() && (holder == self.identity.predecessor || holder == Some(self.identity.instance));
+                    if !ours {
+                        self.refused(holder);
+                        return Ok(());
+                    }
+                    Some(revision)
+                }
+            },
+        };
+        match self.bucket.put_with_ttl(&self.key, card, PRESENCE_TTL, expected).await {
+            Ok(revision) => {
+                self.revision = Some(revision);
+                self.condition.set_ok();
+                self.standing.send_replace(Standing::Held);
+                Ok(())
+            }
+            // Changed by somebody, expired, or our own write whose answer was lost: the next round reads who it is.
+            Err(KvError::Conflict { .. } | KvError::Unknown(_)) => {
+                self.revision = None;
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn refused(&self, holder: Option<InstanceId>) {
+        let holder = holder.map_or_else(|| "something that is no ingest".to_owned(), |instance| format!("instance {instance}"));
+        let reason = format!(
+            "host name {} is held by {holder}; this is instance {}: give one of them another host.name",
+            self.key, self.identity.instance
+        );
+        if self.standing.send_replace(Standing::Refused) != Standing::Refused {
+            tracing::error!("{reason}");
+        }
+        self.condition.set_degraded(reason);
+    }
+
+    async fn card(&self) -> anyhow::Result<Bytes> {
+        let stats = self.spool.stats().await?;
+        let card = Card {
+            instance: self.identity.instance,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            hostname: config::machine(),
+            started: self.started,
+            edge_revision: 0,
+            spool: SpoolCard {
+                owed: stats.events.owed + stats.transcript.owed,
+                used_bytes: stats.used_bytes,
+                max_bytes: stats.max_bytes,
+            },
+        };
+        Ok(serde_json::to_vec(&card)?.into())
+    }
+}

@@ -1,0 +1,62 @@
+//! What this host says of itself: that it started, that the hub is away and back, that it stops.
+
+use crate::config;
+use crate::intake::Intake;
+use crate::metrics::Counts;
+use crate::observation::Observation;
+use muster_bus::Bus;
+use muster_domain::family::{EventType, HostStatusKind};
+use muster_domain::ids::InstanceId;
+use muster_wire::data::host::{Reason, Started};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// A hub that is back sooner was not worth a word.
+const AWAY: Duration = Duration::from_secs(10);
+/// How often sizes are measured.
+const MEASURE: Duration = Duration::from_secs(5);
+
+/// Reports a fact about this host.
+pub(crate) async fn say(intake: &Intake, kind: HostStatusKind, data: impl Serialize) {
+    let Ok(Value::Object(data)) = serde_json::to_value(data) else { return };
+    if let Err(error) = intake.accept_one(Observation::of(EventType::HostStatus(kind), data)).await {
+        tracing::warn!(%error, "a fact about this host was not reported");
+    }
+}
+
+/// The first word of this start.
+pub(crate) async fn started(intake: &Intake, instance: InstanceId, watches: bool) {
+    let started = Started {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        instance,
+        hostname: config::machine(),
+        capabilities: BTreeMap::from([("process.lifecycle".to_owned(), watches)]),
+    };
+    say(intake, HostStatusKind::Started, started).await;
+}
+
+/// Tells when the hub is away for long and back again, and keeps the gauges. Runs until `stop`.
+pub(crate) async fn run(intake: Intake, bus: Bus, counts: Counts, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut away = Duration::ZERO;
+    let mut told = false;
+    loop {
+        let stats = intake.spool().stats().await?;
+        counts.spool_bytes.set(stats.used_bytes as f64);
+        counts.spool_owed.set((stats.events.owed + stats.transcript.owed) as f64);
+        away = if bus.is_connected() { Duration::ZERO } else { away + MEASURE };
+        if away > AWAY && !told {
+            told = true;
+            say(&intake, HostStatusKind::Degraded, Reason { reason: "the hub is away; observations wait in the spool".to_owned() }).await;
+        } else if told && away.is_zero() {
+            told = false;
+            say(&intake, HostStatusKind::Recovered, Reason::default()).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(MEASURE) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! One connection: what it may say, in which order, and how long it may take.
+
+use crate::budget::Budget;
+use crate::http::ack;
+use crate::intake::Intake;
+use crate::reject::Reject;
+use crate::translate::{self, Circumstances};
+use crate::watch::Here;
+use bytes::Bytes;
+use muster_bus::Bus;
+use muster_wire::data::hook::ProcessId;
+use muster_wire::frame::{self, ClientFrame, Forwarded, Hello, HelloReply, HookAnswer, IngestEvents, IngestHook, Reply, ServerFrame, Status};
+use muster_wire::limits::{PROTOCOL_MAX, PROTOCOL_MIN};
+use muster_wire::subject::{Caller, Operation, Request};
+use serde_json::value::RawValue;
+use std::io;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// How long the orchestrator's answer is waited for.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// What every connection is served with.
+pub(crate) struct Desk {
+    pub(crate) intake: Intake,
+    pub(crate) budget: Budget,
+    pub(crate) bus: Bus,
+    pub(crate) here: Here,
+    pub(crate) started: Instant,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) read_timeout: Duration,
+}
+
+/// A frame, and its place in the budget.
+struct Frame {
+    bytes: Vec<u8>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Why no further frame is read.
+enum End {
+    /// The client went, or took too long.
+    Gone,
+    /// It announced more than a frame may hold.
+    TooLarge(frame::TooLarge),
+    /// There was no room in time.
+    Busy(Reject),
+}
+
+struct Connection<'a> {
+    desk: &'a Desk,
+    stream: BufReader<UnixStream>,
+}
+
+impl Desk {
+    /// Serves one connection to its end.
+    pub(super) async fn serve(&self, stream: UnixStream, stop: CancellationToken) -> io::Result<()> {
+        let mut connection = Connection { desk: self, stream: BufReader::new(stream) };
+        let mut greeted = false;
+        loop {
+            let patience = if greeted { self.idle_timeout } else { self.read_timeout };
+            let read = tokio::select! {
+                biased;
+                read = connection.frame(patience) => read,
+                // Between requests only: a hook that connects again finds the next ingest.
+                () = stop.cancelled() => return Ok(()),
+            };
+            let frame = match read {
+                Ok(frame) => frame,
+                Err(end) => return connection.end(end).await,
+            };
+            match ClientFrame::read(&frame.bytes) {
+                Ok(ClientFrame::Hello(hello)) => greeted = connection.hello(&hello).await?,
+                Ok(_) if !greeted => {
+                    connection.error("hello-required", "say hello before anything else").await?;
+                }
+                Ok(request) => {
+                    if !connection.answer(request).await? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                Err(error) => {
+                    let kind = match error {
+                        frame::FrameError::Malformed(_) => "broken-frame",
+                        frame::FrameError::UnknownType(_) => "unknown-type",
+                    };
+                    connection.error(kind, &error.to_string()).await?;
+                    if greeted {
+                        continue;
+                    }
+                }
+            }
+            if !greeted {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Connection<'_> {
+    /// The next frame. Its length alone reserves no memory.
+    async fn frame(&mut self, patience: Duration) -> Result<Frame, End> {
+        let mut header = [0; frame::HEADER_BYTES];
+        timeout(patience, self.stream.read_exact(&mut header)).await.map_err(|_| End::Gone)?.map_err(|_| End::Gone)?;
+        let length = frame::length(header).map_err(End::TooLarge)?;
+        let room = self.desk.budget.take(length).await.map_err(End::Busy)?;
+        let mut bytes = Vec::new();
+        let mut body = (&mut self.stream).take(length as u64);
+        let read = timeout(self.desk.read_timeout, body.read_to_end(&mut bytes)).await;
+        match read {
+            Ok(Ok(count)) if count == length => Ok(Frame { bytes, _room: room }),
+            Ok(_) | Err(_) => Err(End::Gone),
+        }
+    }
+
+    async fn end(&mut self, end: End) -> io::Result<()> {
+        match end {
+            End::Gone => Ok(()),
+            End::TooLarge(error) => self.error("too-large", &error.to_string()).await,
+            End::Busy(reject) => self.refuse(&reject).await,
+        }
+    }
+
+    async fn hello(&mut self, hello: &Hello) -> io::Result<bool> {
+        let proto = hello.proto_max.min(PROTOCOL_MAX);
+        if proto < hello.proto_min.max(PROTOCOL_MIN) {
+            let detail = format!("versions {}–{} are not spoken here", hello.proto_min, hello.proto_max);
+            self.error("unsupported-version", &detail).await?;
+            return Ok(false);
+        }
+        let reply = HelloReply {
+            proto,
+            proto_min: PROTOCOL_MIN,
+            proto_max: PROTOCOL_MAX,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: self.desk.intake.host().to_string(),
+        };
+        self.send(&ServerFrame::Hello(reply)).await?;
+        Ok(true)
+    }
+
+    /// Answers one request; false when the connection is over.
+    async fn answer(&mut self, request: ClientFrame) -> io::Result<bool> {
+        match request {
+            ClientFrame::Hello(_) => self.error("unexpected", "hello was said already").await?,
+            ClientFrame::Status => {
+                let status = self.status();
+                self.send(&ServerFrame::Status(status)).await?;
+            }
+            ClientFrame::IngestHook(hook) => return self.hook(*hook).await,
+            ClientFrame::IngestEvents(IngestEvents { events }) => {
+                let items = events.iter().map(|event| crate::json::parse(event.get().as_bytes()).and_then(translate::event));
+                let results = self.desk.intake.accept(items.collect()).await;
+                self.send(&ServerFrame::Ack(ack(&results))).await?;
+            }
+            ClientFrame::ListSessions(request) => self.forward(Operation::SessionsList, request).await?,
+            ClientFrame::GetSessionDetail(request) => self.forward(Operation::SessionsDetail, request).await?,
+        }
+        Ok(true)
+    }
+
+    async fn hook(&mut self, mut hook: IngestHook) -> io::Result<bool> {
+        let inline = hook.payload.take();
+        let body = if hook.payload_follows {
+            match self.frame(self.desk.read_timeout).await {
+                Ok(frame) => frame,
+                Err(end) => return self.end(end).await.map(|()| false),
+            }
+        } else {
+            let bytes = inline.map_or_else(Vec::new, |raw| raw.get().as_bytes().to_vec());
+            Frame { bytes, _room: None }
+        };
+        let follows = hook.payload_follows;
+        let read = if hook.truncated {
+            Err(Reject::Truncated)
+        } else {
+            let agent = hook.agent.clone();
+            translate::hook(&agent, &body.bytes, self.circumstances(hook))
+        };
+        let result = match read {
+            Ok(observation) => self.desk.intake.accept_one(observation).await,
+            Err(reject) => {
+                self.desk.intake.refused(&reject, &body.bytes).await;
+                Err(reject)
+            }
+        };
+        match result {
+            Ok(accepted) => {
+                // No output and status 0 leave every decision to the agent.
+                let answer = HookAnswer { event_id: Some(accepted.id), exit_code: 0, answer: None };
+                self.queue(&ServerFrame::HookAnswer(answer)).await?;
+                if follows {
+                    self.queue_raw(&[]).await?;
+                }
+                self.flush().await?;
+            }
+            Err(reject) => self.refuse(&reject).await?,
+        }
+        Ok(true)
+    }
+
+    fn circumstances(&self, hook: IngestHook) -> Circumstances {
+        let ours = self.desk.here.shares(hook.boot_id.as_deref(), hook.pid_ns.as_deref());
+        // Only an agent that names its own pid is known by it; any other parent of a hook may be a passing shell.
+        let named = hook.env.get("CLAUDE_PID").and_then(|pid| pid.parse().ok()) == hook.pid && hook.pid.is_some();
+        let process = hook.pid.zip(hook.pid_start).filter(|_| ours && named);
+        Circumstances {
+            hint: hook.event_hint,
+            key: hook.key,
+            env: hook.env,
+            process: process.map(|(pid, start_ticks)| ProcessId { pid, start_ticks }),
+            traceparent: None,
+        }
+    }
+
+    fn status(&self) -> Status {
+        use crate::spool::Lane;
+        let spool = self.desk.intake.spool();
+        let owed = |lane| spool.last_seq(lane).saturating_sub(spool.acked(lane));
+        let hub = self.desk.bus.state().borrow().clone();
+        Status {
+            pid: std::process::id(),
+            uptime_ms: u64::try_from(self.desk.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            queue_depth: owed(Lane::Events) + owed(Lane::Transcript),
+            hub_connected: hub.connected,
+            last_error: hub.last_error.map(|error| error.to_string()),
+        }
+    }
+
+    async fn forward(&mut self, operation: Operation, request: Forwarded) -> io::Result<()> {
+        let Ok(caller) = Caller::new(self.desk.intake.host().as_str()) else {
+            return self.error("internal", "the host's name is no caller").await;
+        };
+        let body = request.request.map_or_else(|| Bytes::from_static(b"{}"), |raw| Bytes::from(raw.get().to_owned()));
+        let asked = self.desk.bus.request(&Request { operation, caller }, body, ANSWER_WITHIN).await;
+        match asked.map(|body| serde_json::from_slice::<Box<RawValue>>(&body)) {
+            Ok(Ok(body)) => self.send(&ServerFrame::Reply(Reply { body })).await,
+            Ok(Err(error)) => self.error("broken-reply", &error.to_string()).await,
+            Err(error) => self.error("orchestrator", &error.to_string()).await,
+        }
+    }
+
+    async fn refuse(&mut self, reject: &Reject) -> io::Result<()> {
+        self.error(reject.kind(), &reject.to_string()).await
+    }
+
+    async fn error(&mut self, code: &str, detail: &str) -> io::Result<()> {
+        let error = frame::Error {
+            code: code.to_owned(),
+            detail: detail.to_owned(),
+            supported_min: PROTOCOL_MIN,
+            supported_max: PROTOCOL_MAX,
+        };
+        self.send(&ServerFrame::Error(error)).await
+    }
+
+    async fn send(&mut self, frame: &ServerFrame) -> io::Result<()> {
+        self.queue(frame).await?;
+        self.flush().await
+    }
+
+    async fn queue(&mut self, frame: &ServerFrame) -> io::Result<()> {
+        let body = serde_json::to_vec(frame)?;
+        self.queue_raw(&body).await
+    }
+
+    /// One write a frame; whoever does not read is not waited for.
+    async fn queue_raw(&mut self, body: &[u8]) -> io::Result<()> {
+        let header = frame::header(body.len()).map_err(io::Error::other)?;
+        let bytes = [&header, body].concat();
+        timeout(self.desk.read_timeout, self.stream.write_all(&bytes)).await?
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        timeout(self.desk.read_timeout, self.stream.flush()).await?
+    }
+}

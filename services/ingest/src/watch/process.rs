@@ -1,0 +1,104 @@
+//! One process of this host: whether it is there, what it is called, and when it is gone.
+
+use muster_wire::data::hook::ProcessId;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::fs;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// How often a process is looked up where the kernel does not tell.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// What pids mean here: numbers of one boot in one namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Here {
+    pub(crate) boot: Option<String>,
+    pub(crate) namespace: Option<String>,
+}
+
+impl Here {
+    pub(crate) fn find() -> Self {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+        let namespace = fs::read_link("/proc/self/ns/pid").ok();
+        Self {
+            boot: boot.map(|id| id.trim_end().to_owned()),
+            namespace: namespace.map(|link| link.to_string_lossy().into_owned()),
+        }
+    }
+
+    /// Whether a pid of that boot and namespace is one of ours.
+    pub(crate) fn shares(&self, boot: Option<&str>, namespace: Option<&str>) -> bool {
+        boot.is_some() && namespace.is_some() && self.boot.as_deref() == boot && self.namespace.as_deref() == namespace
+    }
+}
+
+/// Whether this very process runs; one that only waits to be reaped does not.
+pub(super) fn is_alive(process: ProcessId) -> bool {
+    stat(process.pid).is_some_and(|(state, start_ticks)| start_ticks == process.start_ticks && !matches!(state, 'Z' | 'X'))
+}
+
+/// The program's name, without its arguments.
+pub(super) fn command(pid: u32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
+}
+
+/// Waits until the process is gone.
+pub(super) async fn gone(process: ProcessId) {
+    if let Some(fd) = pidfd(process.pid)
+        // The pid may have been given to another between: the fd is of whoever has it now.
+        && is_alive(process)
+        && fd.readable().await.is_ok()
+    {
+        return;
+    }
+    while is_alive(process) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn pidfd(pid: u32) -> Option<AsyncFd<std::os::fd::OwnedFd>> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    let fd = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
+    AsyncFd::with_interest(fd, Interest::READABLE).ok()
+}
+
+/// State and start of a process (`/proc/<pid>/stat`, fields 3 and 22). Its name may hold anything, so fields are counted
+/// from the last parenthesis.
+fn stat(pid: u32) -> Option<(char, u64)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[tokio::test]
+    async fn a_killed_process_is_noticed() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let (_, start_ticks) = stat(child.id()).unwrap();
+        let process = ProcessId { pid: child.id(), start_ticks };
+        assert!(is_alive(process));
+        assert_eq!(command(process.pid).as_deref(), Some("sleep"));
+        let other = ProcessId { start_ticks: start_ticks + 1, ..process };
+        assert!(!is_alive(other));
+        gone(other).await;
+        child.kill().unwrap();
+        tokio::time::timeout(Duration::from_secs(5), gone(process)).await.unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_pid_of_another_namespace_is_not_ours() {
+        let here = Here { boot: Some("b".into()), namespace: Some("n".into()) };
+        assert!(here.shares(Some("b"), Some("n")));
+        assert!(!here.shares(Some("b"), Some("other")));
+        assert!(!here.shares(None, None));
+        assert!(!Here::default().shares(None, None));
+    }
+}
