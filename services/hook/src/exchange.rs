@@ -47,11 +47,7 @@ enum Setback {
 
 impl Exchange {
     /// Reads the agent's input to its end and frames the question.
-    pub(crate) fn prepare(
-        options: &Options,
-        facts: &Facts,
-        mut stdin: impl Read,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn prepare(options: &Options, facts: &Facts, mut stdin: impl Read) -> Result<Self, Failure> {
         let mut payload = Vec::new();
         let cap = PAYLOAD_MAX_BYTES as u64;
         stdin
@@ -85,11 +81,7 @@ impl Exchange {
             };
             let waited = started.elapsed();
             let greeted = progress.stage() == Stage::AwaitingAnswer;
-            if progress
-                .deadline()
-                .is_some_and(|end| Instant::now() + pause >= end)
-                || (!greeted && waited >= CONNECT)
-            {
+            if progress.deadline().is_some_and(|end| Instant::now() + pause >= end) || (!greeted && waited >= CONNECT) {
                 return Err(Failure::Unreachable {
                     socket: self.socket.clone(),
                     error,
@@ -102,13 +94,11 @@ impl Exchange {
     }
 
     fn attempt(&self, progress: &Progress) -> Result<Answer, Setback> {
-        let mut stream =
-            UnixStream::connect(&self.socket).map_err(|error| self.judge(error, progress))?;
+        let mut stream = UnixStream::connect(&self.socket).map_err(|error| self.judge(error, progress))?;
         progress.reach(Stage::AwaitingGreeting);
         let written = stream.write_all(&self.request);
         // Read in any case: an ingest that refuses says why, and may close before it has read all.
-        let greeting =
-            frame::read(&mut stream).map_err(|error| lost(written.err().unwrap_or(error)))?;
+        let greeting = frame::read(&mut stream).map_err(|error| lost(written.err().unwrap_or(error)))?;
         expect_type(&greeting, "hello")?;
         progress.reach(Stage::AwaitingAnswer);
         let verdict = expect_type(&frame::read(&mut stream).map_err(lost)?, "hook_answer")?;
@@ -134,9 +124,7 @@ impl Exchange {
 fn agent<'a>(options: &'a Options, facts: &Facts, payload: &[u8]) -> &'a str {
     let foreign = options.agent == "claude-code"
         && !facts.under_claude_code()
-        && payload
-            .windows(CURSOR_MARK.len())
-            .any(|window| window == CURSOR_MARK);
+        && payload.windows(CURSOR_MARK.len()).any(|window| window == CURSOR_MARK);
     if foreign { "cursor" } else { &options.agent }
 }
 
@@ -157,11 +145,7 @@ fn question(agent: &str, facts: &Facts, truncated: bool) -> String {
         json::quote(&mut text, value);
     }
     text.push_str(&format!(r#"}},"pid":{},"pid_start":"#, facts.pid));
-    text.push_str(
-        &facts
-            .pid_start
-            .map_or("null".to_owned(), |ticks| ticks.to_string()),
-    );
+    text.push_str(&facts.pid_start.map_or("null".to_owned(), |ticks| ticks.to_string()));
     for (name, value) in [("boot_id", &facts.boot_id), ("pid_ns", &facts.pid_ns)] {
         text.push(',');
         json::quote(&mut text, name);
@@ -194,9 +178,7 @@ fn lost(error: io::Error) -> Setback {
 
 fn expect_type(body: &[u8], expected: &'static str) -> Result<Vec<(String, String)>, Setback> {
     let members = std::str::from_utf8(body).ok().and_then(json::scalars);
-    let members = members.ok_or(Setback::Final(Failure::Protocol(
-        "a frame is not a JSON object",
-    )))?;
+    let members = members.ok_or(Setback::Final(Failure::Protocol("a frame is not a JSON object")))?;
     match find(&members, "type") {
         found if found == expected => Ok(members),
         "error" => Err(Setback::Final(Failure::Refused {

@@ -7,24 +7,22 @@ use std::{fmt, io};
 
 use crate::progress::Stage;
 
-/// Exit status by which an agent takes a hook as blocking; stderr then holds the reason.
-const EXIT_BLOCK: u8 = 2;
-
 /// What a failure means to the agent, as installed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
-    pub(crate) fail_closed: bool,
+    /// Exit status that blocks; `None` to fail open.
+    pub(crate) fail_closed: Option<u8>,
     pub(crate) debug: bool,
 }
 
 impl Manner {
     /// Says what is to be said, and gives the exit status.
     pub(crate) fn conclude(self, failure: &Failure) -> u8 {
-        if self.fail_closed {
+        if let Some(status) = self.fail_closed {
             let line = format!("muster-hook: {failure}; blocking, as installed to fail closed");
             // With stderr closed the exit status has to do.
             let _ = writeln!(io::stderr(), "{line}");
-            return EXIT_BLOCK;
+            return status;
         }
         if self.debug {
             let _ = writeln!(io::stderr(), "muster-hook: {failure}");
@@ -62,28 +60,14 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(problem) => write!(f, "{problem}; see muster-hook --help"),
-            Self::NoSocketPath => {
-                f.write_str("no socket path: set MUSTER_SOCKET, XDG_RUNTIME_DIR or HOME")
-            }
+            Self::NoSocketPath => f.write_str("no socket path: set MUSTER_SOCKET, XDG_RUNTIME_DIR or HOME"),
             Self::Watchdog(error) => write!(f, "cannot start a thread: {error}"),
             Self::Input(error) => write!(f, "cannot read the agent's input: {error}"),
             Self::Absent { socket } => {
-                write!(
-                    f,
-                    "ingest is not running (no socket at {})",
-                    socket.display()
-                )
+                write!(f, "ingest is not running (no socket at {})", socket.display())
             }
-            Self::Unreachable {
-                socket,
-                error,
-                waited,
-            } => {
-                write!(
-                    f,
-                    "ingest at {} unreachable for {waited:?}: {error}",
-                    socket.display()
-                )
+            Self::Unreachable { socket, error, waited } => {
+                write!(f, "ingest at {} unreachable for {waited:?}: {error}", socket.display())
             }
             Self::Protocol(problem) => write!(f, "ingest broke the protocol: {problem}"),
             Self::Refused { code, detail } => write!(f, "ingest refused ({code}): {detail}"),

@@ -20,10 +20,7 @@ pub(crate) fn read(from: &mut impl Read) -> io::Result<Vec<u8>> {
     from.read_exact(&mut prefix)?;
     let length = usize::try_from(u32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
     if length > FRAME_MAX_BYTES {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "frame over the limit",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "frame over the limit"));
     }
     // Grows with what arrives: a length alone reserves no memory.
     let mut body = Vec::new();

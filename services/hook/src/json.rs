@@ -131,22 +131,14 @@ mod tests {
         let mut text = String::from("{\"k\":");
         quote(&mut text, nasty);
         text.push('}');
-        assert_eq!(
-            scalars(&text),
-            Some(vec![("k".to_owned(), nasty.to_owned())])
-        );
+        assert_eq!(scalars(&text), Some(vec![("k".to_owned(), nasty.to_owned())]));
     }
 
     #[test]
     fn nested_values_are_stepped_over() {
         let text = r#" { "a" : {"x":["}",{"y":"\"]"}]} , "exit_code" : 2 , "ok":true, "n":null,"s":"\u00e9" } "#;
         let read: Vec<_> = scalars(text).into_iter().flatten().collect();
-        let expected = [
-            ("exit_code", "2"),
-            ("ok", "true"),
-            ("n", "null"),
-            ("s", "é"),
-        ];
+        let expected = [("exit_code", "2"), ("ok", "true"), ("n", "null"), ("s", "é")];
         assert_eq!(read, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
     }
 

@@ -3,7 +3,7 @@
 //! An agent waits for this process, so it must be quick, must end, and must never be the reason
 //! why the agent cannot go on. Hence std only (start-up is most of the cost), and one rule for
 //! all that can go wrong: exit 0 and print nothing, so that the agent goes on as if there were no
-//! hook. Only an installed `--fail-closed` turns a failure into exit 2 with its reason.
+//! hook. Only an installed `--fail-closed` turns a failure into a status that blocks, with its reason.
 //!
 //! The main thread does the work with plain blocking calls, some of which std gives no timeout
 //! (connecting while the backlog is full, reading a stdin nobody closes). A second thread watches
@@ -40,7 +40,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let env: Env<'_> = &|name| std::env::var_os(name);
     let args: Vec<OsString> = args.into_iter().collect();
     let manner = Manner {
-        fail_closed: args.iter().any(|arg| arg == options::FAIL_CLOSED),
+        fail_closed: options::fail_closed(&args),
         debug: env("MUSTER_HOOK_DEBUG").is_some(),
     };
     let code = match answer(args, env, manner, started) {
@@ -55,12 +55,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn answer(
-    args: Vec<OsString>,
-    env: Env<'_>,
-    manner: Manner,
-    started: Instant,
-) -> Result<Answer, Failure> {
+fn answer(args: Vec<OsString>, env: Env<'_>, manner: Manner, started: Instant) -> Result<Answer, Failure> {
     let options = match options::parse(args, env)? {
         Command::Forward(options) => options,
         Command::Print(text) => {
@@ -73,8 +68,7 @@ fn answer(
     let progress = Progress::new(started, options.budget);
     watchdog::start(progress.clone(), manner).map_err(Failure::Watchdog)?;
     let facts = facts::gather(env);
-    let outcome = Exchange::prepare(&options, &facts, io::stdin().lock())
-        .and_then(|exchange| exchange.run(&progress));
+    let outcome = Exchange::prepare(&options, &facts, io::stdin().lock()).and_then(|exchange| exchange.run(&progress));
     progress.finish();
     outcome
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use crate::Env;
 use crate::failure::Failure;
 
-pub(crate) const FAIL_CLOSED: &str = "--fail-closed";
+const FAIL_CLOSED: &str = "--fail-closed";
+
+/// Exit status by which most events of most agents are blocked; stderr then holds the reason.
+const EXIT_BLOCK: u8 = 2;
 
 /// Enough for a loaded machine, short enough that a black-holed ingest is noticed as slow, not as hung.
 const DEFAULT_BUDGET: Duration = Duration::from_secs(2);
@@ -15,13 +18,15 @@ const DEFAULT_BUDGET: Duration = Duration::from_secs(2);
 const HELP: &str = "\
 Hands an agent's hook input to muster's ingest and prints the answer.
 
-Usage: muster-hook [--agent NAME] [--socket PATH] [--fail-closed] [--budget DURATION]
+Usage: muster-hook [--agent NAME] [--socket PATH] [--fail-closed[=STATUS]] [--budget DURATION]
 
   --agent NAME       who runs this hook [default: claude-code]
   --socket PATH      ingest's socket [default: $MUSTER_SOCKET, else
                      $XDG_RUNTIME_DIR/muster/ingest.sock, else
                      ${XDG_STATE_HOME:-~/.local/state}/muster/ingest.sock]
-  --fail-closed      exit 2 with a reason when there is no answer, instead of 0
+  --fail-closed[=STATUS]
+                     exit with STATUS [default: 2] and a reason when there is no
+                     answer, instead of 0
   --budget DURATION  time for everything, e.g. 1500ms or 595s [default: 2s]
 
 With MUSTER_HOOK_DEBUG set, the reason of a failure is printed on stderr.
@@ -39,6 +44,16 @@ pub(crate) struct Options {
     pub(crate) agent: String,
     pub(crate) socket: PathBuf,
     pub(crate) budget: Duration,
+}
+
+/// Looked for apart from the rest, because it also says what a mistake in the rest leads to.
+pub(crate) fn fail_closed(args: &[OsString]) -> Option<u8> {
+    let mut given = args.iter().filter_map(|arg| arg.to_str()?.strip_prefix(FAIL_CLOSED));
+    let status = given
+        .next_back()?
+        .strip_prefix('=')
+        .and_then(|status| status.parse().ok());
+    Some(status.unwrap_or(EXIT_BLOCK))
 }
 
 pub(crate) fn parse(args: Vec<OsString>, env: Env<'_>) -> Result<Command, Failure> {
@@ -83,20 +98,14 @@ pub(crate) fn parse(args: Vec<OsString>, env: Env<'_>) -> Result<Command, Failur
 }
 
 fn default_socket(env: Env<'_>) -> Result<PathBuf, Failure> {
-    let set = |name| {
-        env(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |name| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = set("MUSTER_SOCKET") {
         return Ok(path);
     }
     let folder = set("XDG_RUNTIME_DIR")
         .or_else(|| set("XDG_STATE_HOME"))
         .or_else(|| Some(set("HOME")?.join(".local/state")));
-    Ok(folder
-        .ok_or(Failure::NoSocketPath)?
-        .join("muster/ingest.sock"))
+    Ok(folder.ok_or(Failure::NoSocketPath)?.join("muster/ingest.sock"))
 }
 
 fn duration(text: &str) -> Result<Duration, Failure> {
@@ -111,11 +120,7 @@ fn duration(text: &str) -> Result<Duration, Failure> {
     } else {
         None
     };
-    parsed.ok_or_else(|| {
-        Failure::Usage(format!(
-            "cannot read the duration {text:?} (write 1500ms or 2s)"
-        ))
-    })
+    parsed.ok_or_else(|| Failure::Usage(format!("cannot read the duration {text:?} (write 1500ms or 2s)")))
 }
 
 #[cfg(test)]
@@ -130,11 +135,7 @@ mod tests {
         let table: [Case<'_>; 6] = [
             (&["--socket", "/f"], &[("MUSTER_SOCKET", "/m")], "/f"),
             (&["--socket=/f"], &[], "/f"),
-            (
-                &[],
-                &[("MUSTER_SOCKET", "/m"), ("XDG_RUNTIME_DIR", "/run/u")],
-                "/m",
-            ),
+            (&[], &[("MUSTER_SOCKET", "/m"), ("XDG_RUNTIME_DIR", "/run/u")], "/m"),
             (
                 &[],
                 &[("XDG_RUNTIME_DIR", "/run/u"), ("HOME", "/h")],

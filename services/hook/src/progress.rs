@@ -68,9 +68,7 @@ impl Progress {
     /// deadline, and the work need not wake its watcher at every step.
     pub(crate) fn next_look(&self) -> Option<Duration> {
         let reached = *self.reached();
-        let left = self
-            .deadline_of(reached)?
-            .saturating_duration_since(Instant::now());
+        let left = self.deadline_of(reached)?.saturating_duration_since(Instant::now());
         Some(match reached.0 {
             Stage::AwaitingAnswer | Stage::Finished => left,
             Stage::ReadingInput | Stage::Connecting | Stage::AwaitingGreeting => left.min(CONNECT),

@@ -10,10 +10,7 @@ use crate::progress::Progress;
 /// The thread sleeps, and at most formats one line.
 const STACK_BYTES: usize = 64 * 1024;
 
-#[expect(
-    clippy::exit,
-    reason = "nothing else ends a connect or a read that blocks"
-)]
+#[expect(clippy::exit, reason = "nothing else ends a connect or a read that blocks")]
 pub(crate) fn start(progress: Progress, manner: Manner) -> io::Result<()> {
     let watch = move || {
         while let Some(pause) = progress.next_look() {
@@ -23,8 +20,5 @@ pub(crate) fn start(progress: Progress, manner: Manner) -> io::Result<()> {
             });
         }
     };
-    thread::Builder::new()
-        .stack_size(STACK_BYTES)
-        .spawn(watch)
-        .map(drop)
+    thread::Builder::new().stack_size(STACK_BYTES).spawn(watch).map(drop)
 }

@@ -62,11 +62,7 @@ fn command(env: &[(&str, &str)], args: &[&str]) -> Command {
 
 fn left(output: std::process::Output) -> Left {
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Left(
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    Left(output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 fn frame(stream: &mut UnixStream) -> Vec<u8> {
@@ -80,9 +76,7 @@ fn frame(stream: &mut UnixStream) -> Vec<u8> {
 fn reply(stream: &mut UnixStream, frames: &[&[u8]]) {
     for body in frames {
         let length = u32::try_from(body.len()).unwrap();
-        stream
-            .write_all(&[&length.to_be_bytes(), *body].concat())
-            .unwrap();
+        stream.write_all(&[&length.to_be_bytes(), *body].concat()).unwrap();
     }
 }
 
@@ -119,9 +113,7 @@ fn the_payload_arrives_as_read_and_the_answer_is_printed() {
     assert_eq!(question["env"], expected);
     assert_eq!(question["pid"], std::process::id());
     assert!(
-        question["pid_start"].as_u64() > Some(0)
-            && question["boot_id"].is_string()
-            && question["pid_ns"].is_string()
+        question["pid_start"].as_u64() > Some(0) && question["boot_id"].is_string() && question["pid_ns"].is_string()
     );
     assert_eq!(got, payload);
 }
@@ -135,11 +127,7 @@ fn the_exit_code_is_ingests() {
         request(&mut stream);
         reply(
             &mut stream,
-            &[
-                HELLO,
-                br#"{"type":"hook_answer","event_id":"e","exit_code":2}"#,
-                b"",
-            ],
+            &[HELLO, br#"{"type":"hook_answer","event_id":"e","exit_code":2}"#, b""],
         );
     });
     assert_eq!(hook(&path, &[], b""), Left(2, String::new(), String::new()));
@@ -200,28 +188,15 @@ fn whatever_is_wrong_with_ingest_the_agent_goes_on() {
     }
     let cases: [(&str, Server); 7] = [
         ("refused", |listener| {
-            with_reply(
-                &listener,
-                &[br#"{"type":"error","code":"version","detail":"too old"}"#],
-            );
+            with_reply(&listener, &[br#"{"type":"error","code":"version","detail":"too old"}"#]);
         }),
         ("refused", |listener| {
-            with_reply(
-                &listener,
-                &[HELLO, br#"{"type":"error","code":"full","detail":"x"}"#],
-            );
+            with_reply(&listener, &[HELLO, br#"{"type":"error","code":"full","detail":"x"}"#]);
         }),
-        ("not a JSON object", |listener| {
-            with_reply(&listener, &[b"\xff\xfe"])
-        }),
-        ("unexpected frame", |listener| {
-            with_reply(&listener, &[ANSWER])
-        }),
+        ("not a JSON object", |listener| with_reply(&listener, &[b"\xff\xfe"])),
+        ("unexpected frame", |listener| with_reply(&listener, &[ANSWER])),
         ("no exit code", |listener| {
-            with_reply(
-                &listener,
-                &[HELLO, br#"{"type":"hook_answer","exit_code":256}"#],
-            );
+            with_reply(&listener, &[HELLO, br#"{"type":"hook_answer","exit_code":256}"#]);
         }),
         ("frame over the limit", |listener| {
             let (mut stream, _) = listener.accept().unwrap();
@@ -312,11 +287,7 @@ fn a_full_backlog_ends_like_a_refusal() {
     }
     let started = Instant::now();
     assert_eq!(hook(&path, &["--budget", "600s"], b""), Left::nothing());
-    assert!(
-        started.elapsed() < Duration::from_secs(4),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     drop(listener);
 }
 
@@ -363,13 +334,12 @@ fn misuse_fails_open_too_and_debug_says_why() {
     assert_eq!(hook_in(&[], &[], b""), Left::nothing(), "no socket path");
     let Left(code, out, why) = hook_in(&[("MUSTER_HOOK_DEBUG", "1")], &["--nonsense"], b"");
     assert_eq!((code, out.as_str()), (0, ""));
-    assert!(
-        why.contains("--nonsense") && why.lines().count() == 1,
-        "{why}"
-    );
+    assert!(why.contains("--nonsense") && why.lines().count() == 1, "{why}");
     let Left(code, _, why) = hook_in(&[], &["--nonsense", "--fail-closed"], b"");
     assert_eq!(code, 2);
     assert!(why.contains("--nonsense"), "{why}");
+    let Left(code, out, _) = hook_in(&[], &["--fail-closed=1"], b"");
+    assert_eq!((code, out.as_str()), (1, ""));
 }
 
 #[test]
@@ -384,10 +354,7 @@ fn cursor_running_claudes_settings_is_not_taken_for_claude_code() {
             reply(&mut stream, &[HELLO, ANSWER, b""]);
             got.1
         });
-        let env = [
-            ("MUSTER_SOCKET", path.to_str().unwrap()),
-            ("CLAUDECODE", claudecode),
-        ];
+        let env = [("MUSTER_SOCKET", path.to_str().unwrap()), ("CLAUDECODE", claudecode)];
         assert_eq!(hook_in(&env, &[], payload), Left::nothing());
         assert_eq!(server.join().unwrap()["agent"], stamped);
     }

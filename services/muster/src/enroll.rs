@@ -94,10 +94,7 @@ pub(crate) enum Error {
     #[error("the kept original of {path} is damaged; remove muster's entries by hand", path = path.display())]
     OriginalDamaged { path: PathBuf },
     #[error("cannot find {what}; set {variable}")]
-    NoPlace {
-        what: &'static str,
-        variable: &'static str,
-    },
+    NoPlace { what: &'static str, variable: &'static str },
     #[error("cannot {action} {path}", path = path.display())]
     Io {
         action: &'static str,
@@ -161,9 +158,9 @@ pub(crate) fn unenroll(options: &Options) -> Result<Report, Error> {
     let original = Original::find(&options.state, &current)?;
     let intact = original.as_ref().is_none_or(Original::intact);
     if !intact {
-        report.warnings.push(
-            "the kept original is damaged: only muster's own entries were taken out".to_owned(),
-        );
+        report
+            .warnings
+            .push("the kept original is damaged: only muster's own entries were taken out".to_owned());
     }
     if let Some(original) = original
         .as_ref()
@@ -183,8 +180,7 @@ pub(crate) fn unenroll(options: &Options) -> Result<Report, Error> {
         if let Some(after) = removed.text {
             report.outcome = Outcome::Removed;
             report.changed = removed.changed;
-            let ours_alone = settings::is_empty(&after)
-                && original.as_ref().is_some_and(Original::file_was_absent);
+            let ours_alone = settings::is_empty(&after) && original.as_ref().is_some_and(Original::file_was_absent);
             match &original {
                 Some(original) if ours_alone => original.restore(&current)?,
                 Some(_) | None => current.replace(after.as_bytes())?,

@@ -17,7 +17,9 @@ enum Use {
     Report,
     /// Guards an action, which can be blocked.
     Guard,
-    /// Guards an action and may wait for a person: Claude Code's own default of 600 s, and a hook
+    /// Guards an action, which a hook's exit 2 does not block; only its failure does.
+    GuardByFailure,
+    /// As [`Use::GuardByFailure`], and may wait for a person: Claude Code's own default of 600 s, and a hook
     /// that gives up shortly before it, so that the end is an orderly one.
     Approve,
     /// Runs while the agent is leaving: all such hooks share as much time as the longest asks for.
@@ -63,7 +65,7 @@ pub(super) const EVENTS: [Event; 33] = [
     event("TeammateIdle", Use::Deaf),
     event("PreCompact", Use::Guard),
     event("PostCompact", Use::Report),
-    event("PreModelSwitch", Use::Guard),
+    event("PreModelSwitch", Use::GuardByFailure),
     event("PostModelSwitch", Use::Report),
     event("ConfigChange", Use::Guard),
     event("CwdChanged", Use::Report),
@@ -86,7 +88,7 @@ impl Event {
 
     fn refuses_fail_closed(&self) -> Option<&'static str> {
         match self.purpose {
-            Use::Guard | Use::Approve => None,
+            Use::Guard | Use::GuardByFailure | Use::Approve => None,
             Use::Report | Use::Leave => Some("there is nothing to block, it only reports"),
             Use::Deaf => Some("Claude Code ignores onFailure on it"),
             Use::Skip(_) => Some("it is not enrolled"),
@@ -97,7 +99,7 @@ impl Event {
         let (timeout_seconds, budget) = match self.purpose {
             Use::Approve => (600, Some("595s")),
             Use::Leave => (2, Some("1500ms")),
-            Use::Report | Use::Guard | Use::Deaf | Use::Skip(_) => (TIMEOUT_SECONDS, None),
+            Use::Report | Use::Guard | Use::GuardByFailure | Use::Deaf | Use::Skip(_) => (TIMEOUT_SECONDS, None),
         };
         let mut argv = launcher.argv().into_iter();
         let command = argv.next().unwrap_or_default();
@@ -110,7 +112,10 @@ impl Event {
                 .map(str::to_owned),
         );
         if fail_closed {
-            args.push("--fail-closed".to_owned());
+            let failing = matches!(self.purpose, Use::GuardByFailure | Use::Approve);
+            // With `onFailure: "block"` any status but 0 and 2 is a failure that blocks. Exit 2
+            // blocks by itself, on versions without `onFailure` too.
+            args.push(if failing { "--fail-closed=1" } else { "--fail-closed" }.to_owned());
         }
         Handler {
             command,
@@ -133,9 +138,7 @@ pub(super) fn entries(launcher: &Launcher, fail_closed: &[String]) -> Result<Vec
             None => Some("Claude Code has no such event"),
         };
         if let Some(reason) = reason {
-            let can = EVENTS
-                .iter()
-                .filter(|event| event.refuses_fail_closed().is_none());
+            let can = EVENTS.iter().filter(|event| event.refuses_fail_closed().is_none());
             let allowed: Vec<_> = can.map(|event| event.name).collect();
             return Err(Error::FailClosed {
                 event: name.clone(),
@@ -148,11 +151,7 @@ pub(super) fn entries(launcher: &Launcher, fail_closed: &[String]) -> Result<Vec
         event: event.name,
         handler: event.handler(launcher, fail_closed.iter().any(|name| name == event.name)),
     };
-    Ok(EVENTS
-        .iter()
-        .filter(|event| event.enrolled())
-        .map(entry)
-        .collect())
+    Ok(EVENTS.iter().filter(|event| event.enrolled()).map(entry).collect())
 }
 
 pub(super) fn skipped() -> Vec<Skipped> {
@@ -161,7 +160,7 @@ pub(super) fn skipped() -> Vec<Skipped> {
             event: event.name,
             reason,
         }),
-        Use::Report | Use::Guard | Use::Approve | Use::Leave | Use::Deaf => None,
+        Use::Report | Use::Guard | Use::GuardByFailure | Use::Approve | Use::Leave | Use::Deaf => None,
     };
     EVENTS.iter().filter_map(skipped).collect()
 }

@@ -23,11 +23,9 @@ impl Snapshot {
 
     /// Empty for a file that is not there.
     pub(super) fn text(&self) -> Result<&str, Error> {
-        std::str::from_utf8(self.bytes.as_deref().unwrap_or_default()).map_err(|error| {
-            Error::NotJson {
-                path: self.path.clone(),
-                detail: error.to_string(),
-            }
+        std::str::from_utf8(self.bytes.as_deref().unwrap_or_default()).map_err(|error| Error::NotJson {
+            path: self.path.clone(),
+            detail: error.to_string(),
         })
     }
 
@@ -41,9 +39,7 @@ impl Snapshot {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder).map_err(io("create", folder))?;
         }
-        let permissions = fs::metadata(&self.path)
-            .ok()
-            .map(|metadata| metadata.permissions());
+        let permissions = fs::metadata(&self.path).ok().map(|metadata| metadata.permissions());
         let new = sibling(&self.path);
         let written = (|| {
             let mut file = OpenOptions::new().write(true).create_new(true).open(&new)?;
@@ -109,11 +105,7 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
 
 pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
-    move |source| Error::Io {
-        action,
-        path,
-        source,
-    }
+    move |source| Error::Io { action, path, source }
 }
 
 /// Follows symbolic links by hand, because the last one may point to a file yet to be made.
@@ -127,9 +119,7 @@ fn target(path: &Path) -> Result<PathBuf, Error> {
         };
         path = path.parent().unwrap_or(Path::new("/")).join(next);
     }
-    Err(io("follow", &path)(io::Error::other(
-        "too many symbolic links",
-    )))
+    Err(io("follow", &path)(io::Error::other("too many symbolic links")))
 }
 
 /// In the same folder, because only there a rename is one step.

@@ -55,21 +55,13 @@ impl Options {
     pub(crate) fn from_environment(scope: Scope, fail_closed: Vec<String>) -> Result<Self, Error> {
         let io = |action, path: &str| {
             let path = PathBuf::from(path);
-            move |source| Error::Io {
-                action,
-                path,
-                source,
-            }
+            move |source| Error::Io { action, path, source }
         };
         let cwd = std::env::current_dir().map_err(io("find", "."))?;
         let muster = std::env::current_exe().map_err(io("find", "muster"))?;
-        Self::new(
-            scope,
-            fail_closed,
-            Launcher::beside(muster),
-            &cwd,
-            &|name| std::env::var_os(name),
-        )
+        Self::new(scope, fail_closed, Launcher::beside(muster), &cwd, &|name| {
+            std::env::var_os(name)
+        })
     }
 
     pub(super) fn new(
@@ -79,21 +71,14 @@ impl Options {
         cwd: &Path,
         env: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, Error> {
-        let set = |name| {
-            env(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
+        let set = |name| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let under_home = |path| Some(set("HOME")?.join(path));
         let config = match scope {
             Scope::User => set("CLAUDE_CONFIG_DIR").or_else(|| under_home(".claude")),
             Scope::Project => Some(cwd.join(".claude")),
         };
         let missing = |what, variable| Error::NoPlace { what, variable };
-        let config = config.ok_or(missing(
-            "Claude Code's settings",
-            "CLAUDE_CONFIG_DIR or HOME",
-        ))?;
+        let config = config.ok_or(missing("Claude Code's settings", "CLAUDE_CONFIG_DIR or HOME"))?;
         let state = set("XDG_STATE_HOME").or_else(|| under_home(".local/state"));
         let state = state.ok_or(missing("the state folder", "XDG_STATE_HOME or HOME"))?;
         Ok(Self {

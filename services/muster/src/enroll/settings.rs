@@ -68,9 +68,7 @@ impl Fault {
 pub(super) fn merge(text: &str, entries: &[Entry]) -> Result<Merged, Fault> {
     let blank = text.trim().is_empty();
     let root = parse(if blank { "{}\n" } else { text })?;
-    let settings = root
-        .object_value()
-        .ok_or_else(|| shape("the whole", "an object"))?;
+    let settings = root.object_value().ok_or_else(|| shape("the whole", "an object"))?;
     let hooks = match settings.get("hooks") {
         Some(_) => hooks_of(&settings)?.ok_or_else(|| shape("\"hooks\"", "an object"))?,
         None => settings.object_value_or_set("hooks"),
@@ -97,10 +95,7 @@ pub(super) fn merge(text: &str, entries: &[Entry]) -> Result<Merged, Fault> {
         .and_then(|property| property.to_serde_value())
         == Some(Value::Bool(true))
     {
-        warnings.push(
-            "disableAllHooks is true in these settings: no hook will run until it is taken out"
-                .to_owned(),
-        );
+        warnings.push("disableAllHooks is true in these settings: no hook will run until it is taken out".to_owned());
     }
     let change = match (changed.is_empty(), first) {
         (true, _) => Change::None,
@@ -125,9 +120,7 @@ pub(super) fn remove(text: &str, before: Option<&str>) -> Result<Removed, Fault>
         return Ok(nothing);
     }
     let root = parse(text)?;
-    let settings = root
-        .object_value()
-        .ok_or_else(|| shape("the whole", "an object"))?;
+    let settings = root.object_value().ok_or_else(|| shape("the whole", "an object"))?;
     let Some(hooks) = hooks_of(&settings)? else {
         return Ok(nothing);
     };
@@ -160,16 +153,12 @@ pub(super) fn remove(text: &str, before: Option<&str>) -> Result<Removed, Fault>
 
 /// Nothing but an empty object.
 pub(super) fn is_empty(text: &str) -> bool {
-    serde_json::from_str::<Value>(text)
-        .is_ok_and(|value| value == Value::Object(serde_json::Map::new()))
+    serde_json::from_str::<Value>(text).is_ok_and(|value| value == Value::Object(serde_json::Map::new()))
 }
 
 fn bring_in(hooks: &CstObject, entry: &Entry) -> Result<bool, Fault> {
     if hooks.get(entry.event).is_none() {
-        hooks.append(
-            entry.event,
-            CstInputValue::Array(vec![group(&entry.handler)]),
-        );
+        hooks.append(entry.event, CstInputValue::Array(vec![group(&entry.handler)]));
         return Ok(true);
     }
     let groups = groups_of(hooks, entry.event)?;
@@ -192,20 +181,12 @@ fn bring_in(hooks: &CstObject, entry: &Entry) -> Result<bool, Fault> {
     Ok(changed)
 }
 
-fn take_out(
-    hooks: &CstObject,
-    event: &str,
-    keep_empty: &dyn Fn(&str) -> bool,
-) -> Result<bool, Fault> {
+fn take_out(hooks: &CstObject, event: &str, keep_empty: &dyn Fn(&str) -> bool) -> Result<bool, Fault> {
     let groups = groups_of(hooks, event)?;
     let mut changed = false;
     for group in groups.elements() {
         let handlers = handlers_of(&group);
-        let ours: Vec<_> = handlers
-            .iter()
-            .flat_map(CstArray::elements)
-            .filter(is_ours)
-            .collect();
+        let ours: Vec<_> = handlers.iter().flat_map(CstArray::elements).filter(is_ours).collect();
         if ours.is_empty() {
             continue;
         }
@@ -266,10 +247,7 @@ fn handlers_of(group: &CstNode) -> Option<CstArray> {
 }
 
 fn ours(groups: &CstArray) -> Vec<CstNode> {
-    let handlers = groups
-        .elements()
-        .into_iter()
-        .filter_map(|group| handlers_of(&group));
+    let handlers = groups.elements().into_iter().filter_map(|group| handlers_of(&group));
     handlers
         .flat_map(|handlers| handlers.elements())
         .filter(is_ours)
@@ -279,12 +257,7 @@ fn ours(groups: &CstArray) -> Vec<CstNode> {
 /// Told by the program's name, not its path, so that a moved binary is still ours.
 fn is_ours(handler: &CstNode) -> bool {
     let value = handler.to_serde_value().unwrap_or_default();
-    let text = |pointer| {
-        value
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
+    let text = |pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     match text("/command").rsplit('/').next() {
         Some("muster-hook") => value.get("args").is_some_and(Value::is_array),
         Some("muster") => text("/args/0") == "hook",
@@ -322,12 +295,9 @@ fn input(value: Value) -> CstInputValue {
         Value::Number(number) => CstInputValue::Number(number.to_string()),
         Value::String(text) => CstInputValue::String(text),
         Value::Array(values) => CstInputValue::Array(values.into_iter().map(input).collect()),
-        Value::Object(members) => CstInputValue::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| (name, input(value)))
-                .collect(),
-        ),
+        Value::Object(members) => {
+            CstInputValue::Object(members.into_iter().map(|(name, value)| (name, input(value))).collect())
+        }
     }
 }
 

@@ -125,16 +125,10 @@ fn a_file_of_ours_that_others_extended_stays() {
 fn a_moved_binary_keeps_the_first_original() {
     let home = Home::with_settings(OWN);
     assert_eq!(outcome(run(&home.options())), Outcome::Enrolled);
-    assert!(
-        home.text().contains("/muster\",\r\n"),
-        "multi-call without a sibling"
-    );
+    assert!(home.text().contains("/muster\",\r\n"), "multi-call without a sibling");
     fs::write(home.path("muster-hook"), "").unwrap();
     let report = run(&home.options()).unwrap();
-    assert_eq!(
-        (report.outcome, report.changed.len()),
-        (Outcome::Updated, 31)
-    );
+    assert_eq!((report.outcome, report.changed.len()), (Outcome::Updated, 31));
     assert!(home.text().contains("/muster-hook\",\r\n") && !home.text().contains("\"hook\""));
     assert_eq!(outcome(unenroll(&home.options())), Outcome::Restored);
     assert_eq!(home.text(), OWN);
@@ -157,10 +151,7 @@ fn a_damaged_original_is_not_put_back() {
     run(&home.options()).unwrap();
     for entry in fs::read_dir(home.options().state).unwrap() {
         let path = entry.unwrap().path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "original")
-        {
+        if path.extension().is_some_and(|extension| extension == "original") {
             fs::write(path, "other").unwrap();
         }
     }
@@ -211,14 +202,8 @@ fn a_file_written_meanwhile_is_not_overwritten() {
     let home = Home::with_settings("{}");
     let snapshot = Snapshot::read(&home.settings()).unwrap();
     fs::write(home.settings(), "{\"new\":1}").unwrap();
-    assert!(matches!(
-        snapshot.replace(b"{}"),
-        Err(Error::ChangedMeanwhile { .. })
-    ));
-    assert!(matches!(
-        snapshot.delete(),
-        Err(Error::ChangedMeanwhile { .. })
-    ));
+    assert!(matches!(snapshot.replace(b"{}"), Err(Error::ChangedMeanwhile { .. })));
+    assert!(matches!(snapshot.delete(), Err(Error::ChangedMeanwhile { .. })));
     assert_eq!(home.text(), "{\"new\":1}");
     assert_eq!(fs::read_dir(home.path(".claude")).unwrap().count(), 1);
 }
@@ -251,10 +236,11 @@ fn fail_closed_is_for_events_that_can_block() {
     let value: serde_json::Value = serde_json::from_str(&home.text()).unwrap();
     let handler = |event: &str| value["hooks"][event][0]["hooks"][0].clone();
     assert_eq!(handler("PreToolUse")["onFailure"], "block");
+    assert!(handler("PreToolUse")["args"].to_string().contains("--fail-closed\""));
     assert!(
-        handler("PreToolUse")["args"]
+        handler("PermissionRequest")["args"]
             .to_string()
-            .contains("--fail-closed")
+            .contains("--fail-closed=1")
     );
     assert_eq!(handler("Stop").get("onFailure"), None);
     let timeout = |event: &str| handler(event)["timeout"].as_u64();
@@ -316,13 +302,7 @@ fn places_follow_scope_and_environment() {
         ),
     ];
     for (scope, env, settings, state) in cases {
-        assert_eq!(
-            place(scope, &env).unwrap(),
-            (settings.to_owned(), state.to_owned())
-        );
+        assert_eq!(place(scope, &env).unwrap(), (settings.to_owned(), state.to_owned()));
     }
-    assert!(matches!(
-        place(Scope::User, &[]),
-        Err(Error::NoPlace { .. })
-    ));
+    assert!(matches!(place(Scope::User, &[]), Err(Error::NoPlace { .. })));
 }

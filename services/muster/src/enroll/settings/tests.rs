@@ -66,14 +66,9 @@ fn whatever_the_formatting_the_rest_keeps_its_text() {
         }
         // Each line that was there and holds a whole member is there still, in order.
         let mut rest = after.as_str();
-        for line in text
-            .lines()
-            .filter(|line| line.trim_end().ends_with([',', '\"', '1']))
-        {
+        for line in text.lines().filter(|line| line.trim_end().ends_with([',', '\"', '1'])) {
             let line = line.trim_end_matches(',');
-            let at = rest
-                .find(line)
-                .unwrap_or_else(|| panic!("{line:?} lost in {after}"));
+            let at = rest.find(line).unwrap_or_else(|| panic!("{line:?} lost in {after}"));
             rest = &rest[at + line.len()..];
         }
         assert_eq!(after.ends_with('\n'), text.ends_with('\n'), "{after:?}");
@@ -110,9 +105,7 @@ fn indentation_and_order_follow_the_file() {
     let text = "{\n\t\"z\": 1,\n\t\"a\": 2\n}\n";
     let after = merged(text);
     assert!(
-        after.starts_with(
-            "{\n\t\"z\": 1,\n\t\"a\": 2,\n\t\"hooks\": {\n\t\t\"PreToolUse\": [\n\t\t\t{\n"
-        ),
+        after.starts_with("{\n\t\"z\": 1,\n\t\"a\": 2,\n\t\"hooks\": {\n\t\t\"PreToolUse\": [\n\t\t\t{\n"),
         "{after}"
     );
     assert!(!after.contains("  "), "{after}");
@@ -123,10 +116,7 @@ fn own_hooks_on_the_same_event_stay_in_front() {
     let text = r#"{"hooks":{"PreToolUse":[{"matcher":"Bash","hooks":[{"type":"command","command":"a"}]},{"hooks":[{"type":"command","command":"muster-hook-lookalike"}]}]}}"#;
     let after = value(&merged(text));
     let groups = after["hooks"]["PreToolUse"].as_array().unwrap();
-    assert_eq!(
-        groups[..2],
-        value(text)["hooks"]["PreToolUse"].as_array().unwrap()[..]
-    );
+    assert_eq!(groups[..2], value(text)["hooks"]["PreToolUse"].as_array().unwrap()[..]);
     assert_eq!(groups.len(), 3);
     assert!(groups[2].get("matcher").is_none());
 }
@@ -148,10 +138,7 @@ fn a_moved_binary_is_updated_in_place() {
     assert!(!after.contains("/opt/"), "{after}");
     let group = &value(&after)["hooks"]["PreToolUse"][0];
     assert_eq!(
-        (
-            group["matcher"].as_str(),
-            group["hooks"].as_array().map(Vec::len)
-        ),
+        (group["matcher"].as_str(), group["hooks"].as_array().map(Vec::len)),
         (Some("Bash"), Some(2))
     );
 }
@@ -159,8 +146,7 @@ fn a_moved_binary_is_updated_in_place() {
 #[test]
 fn doubled_entries_and_those_of_other_events_go() {
     let handler = r#"{"hooks":[{"type":"command","command":"/x/muster","args":["hook","--agent","claude-code"]}]}"#;
-    let text =
-        format!(r#"{{"hooks":{{"Stop":[{handler},{handler}],"MessageDisplay":[{handler}]}}}}"#);
+    let text = format!(r#"{{"hooks":{{"Stop":[{handler},{handler}],"MessageDisplay":[{handler}]}}}}"#);
     let Ok(Merged {
         change: Change::Again(after),
         ..
@@ -168,11 +154,7 @@ fn doubled_entries_and_those_of_other_events_go() {
     else {
         panic!("not changed");
     };
-    assert_eq!(
-        after.matches("\"command\":").count(),
-        EVENTS.len(),
-        "{after}"
-    );
+    assert_eq!(after.matches("\"command\":").count(), EVENTS.len(), "{after}");
     assert!(
         !after.contains("MessageDisplay") && !after.contains("/x/muster"),
         "{after}"
@@ -183,11 +165,7 @@ fn doubled_entries_and_those_of_other_events_go() {
 fn what_cannot_be_merged_for_certain_is_refused() {
     let comments = ["{ // c\n}", "{\"a\":1,}", "{/* c */}", "{a:1}"];
     for text in comments {
-        assert_eq!(
-            merge(text, &entries("/m")).err(),
-            Some(Fault::Comments),
-            "{text}"
-        );
+        assert_eq!(merge(text, &entries("/m")).err(), Some(Fault::Comments), "{text}");
     }
     for text in ["{", "{\"a\":}", "\u{feff}{}", "{}{}", "nonsense text"] {
         assert!(
@@ -225,10 +203,7 @@ fn changes_made_since_survive_removal() {
     let before = "{\n  \"model\": \"opus\"\n}\n";
     let edited = merged(before).replace("\"opus\"", "\"sonnet\",\n  \"env\": {\"A\": \"1\"}");
     let back = removed(&edited, Some(before));
-    assert_eq!(
-        back,
-        "{\n  \"model\": \"sonnet\",\n  \"env\": {\"A\": \"1\"}\n}\n"
-    );
+    assert_eq!(back, "{\n  \"model\": \"sonnet\",\n  \"env\": {\"A\": \"1\"}\n}\n");
 }
 
 fn json() -> impl Strategy<Value = Value> {
