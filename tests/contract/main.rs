@@ -3,6 +3,7 @@
 //! The files in `golden/` are excerpts of payloads recorded from the agents, and beside each what becomes of it. After a
 //! change on purpose, `MUSTER_BLESS=1 cargo test --test contract` writes the right-hand sides again; the difference is then
 //! what a reviewer reads. `envelope.v1.jsonl` is never written again: it stands for what is in logs.
+#![expect(clippy::unwrap_used, reason = "clippy takes only functions marked #[test] for tests")]
 
 mod emitters;
 mod envelopes;
