@@ -32,15 +32,16 @@ fn table() -> Vec<Row> {
             RuntimeHost { RuntimeHostKind: Added, Lost, Returned }
             Alert { AlertKind: Raised }
             Leader { LeaderKind: Elected }
-            HostStatus { HostStatusKind: Degraded, Recovered };
+            HostStatus { HostStatusKind: Started, Degraded, Recovered, Stopping }
+            ProcessLifecycle { LifecycleKind: Started, Exited };
         missing:
             AgentOutput { OutputKind: Stream }
             AgentEffect { EffectReceiptKind: Accepted, Done, Failed }
-            ProcessLifecycle { LifecycleKind: Started, Exited, DescendantStarted, DescendantExited }
+            ProcessLifecycle { LifecycleKind: DescendantStarted, DescendantExited }
             ProcessFile { FileKind: Open, Write, Close, Unlink, Rename }
             ProcessNetwork { NetworkKind: Connect, Listen }
             ProcessProcess { ProcessKind: Exec }
-            HostStatus { HostStatusKind: Started, Stopping, Capability }
+            HostStatus { HostStatusKind: Capability }
             RuntimeStatus { StatusKind: StartSession, HeartbeatSession, ClearSession, TakeoverSession, EvaluateContextRefresh }
             ApprovalRequired { ApprovalRequiredKind: PolicyCheck, PermissionRequest, Question }
             ApprovalResolved { ApprovalResolvedKind: Approved, Denied, Expired, AnsweredElsewhere, Withdrawn }
