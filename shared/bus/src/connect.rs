@@ -6,7 +6,7 @@
 //! instead of at its timeout.
 
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use muster_domain::time::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,12 +54,18 @@ impl Options {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The credentials file cannot be used.
-    #[error(
-        "cannot read credentials from {path:?}: {source}; expected a .creds file or an NKey seed"
-    )]
+    #[error("cannot read credentials from {path:?}: {source}; expected a .creds file or an NKey seed")]
     Credentials {
         /// The file.
         path: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
+    /// No address.
+    #[error("{url:?} is no address: {source}; expected nats://host:port")]
+    Address {
+        /// What was given.
+        url: String,
         /// What is wrong with it.
         source: std::io::Error,
     },
@@ -130,7 +136,7 @@ impl Bus {
     /// Returns at once and goes on trying, for a service that can work while the hub is away.
     ///
     /// # Errors
-    /// [`ConnectError::Credentials`], or an address that is none.
+    /// [`ConnectError::Credentials`] and [`ConnectError::Address`].
     pub async fn connect_lazy(options: &Options) -> Result<Self, ConnectError> {
         Self::with(options, true).await
     }
@@ -144,7 +150,7 @@ impl Bus {
             .connection_timeout(ANSWER_WITHIN)
             .request_timeout(Some(ANSWER_WITHIN))
             .subscription_capacity(SUBSCRIPTION_MESSAGES_MAX)
-            .reconnect_delay_callback(|attempt| retry_pause(attempt))
+            .reconnect_delay_callback(retry_pause)
             .event_callback(move |event| {
                 note(&record, event);
                 std::future::ready(())
@@ -161,15 +167,29 @@ impl Bus {
         if lazy {
             connect = connect.retry_on_initial_connect();
         }
-        let servers: Vec<&str> = options.url.split(',').map(str::trim).collect();
-        let client =
-            connect
-                .connect(servers)
-                .await
-                .map_err(|source| ConnectError::Unreachable {
-                    url: options.url.clone(),
-                    source,
-                })?;
+        let servers: Vec<ServerAddr> = options
+            .url
+            .split(',')
+            .map(|server| server.trim().parse())
+            .collect::<Result<_, _>>()
+            .map_err(|source| ConnectError::Address {
+                url: options.url.clone(),
+                source,
+            })?;
+        // The client reads a user out of an address and then forgets it.
+        if let Some((user, password)) = servers
+            .iter()
+            .find_map(|server| server.username().zip(server.password()))
+        {
+            connect = connect.user_and_password(user.to_owned(), password.to_owned());
+        }
+        let client = connect
+            .connect(servers)
+            .await
+            .map_err(|source| ConnectError::Unreachable {
+                url: options.url.clone(),
+                source,
+            })?;
         let context = jetstream::ContextBuilder::new()
             .timeout(ANSWER_WITHIN)
             .build(client.clone());
@@ -234,9 +254,7 @@ fn authenticate(connect: ConnectOptions, path: &Path) -> Result<ConnectOptions, 
 /// Half to whole of a pause that doubles up to [`RETRY_PAUSE_MAX`]: a fleet that lost its hub must not come back in step.
 pub(crate) fn retry_pause(attempt: usize) -> Duration {
     let doubled = Duration::from_millis(50).saturating_mul(1 << attempt.min(8));
-    doubled
-        .min(RETRY_PAUSE_MAX)
-        .mul_f64(rand::random_range(0.5..1.0))
+    doubled.min(RETRY_PAUSE_MAX).mul_f64(rand::random_range(0.5..1.0))
 }
 
 fn note(record: &watch::Sender<ConnectionState>, event: Event) {

@@ -4,14 +4,15 @@
 //! [`crate::read`].
 
 use crate::ask::Failed;
-use crate::connect::{ANSWER_WITHIN, Bus, retry_pause};
+use crate::connect::{ANSWER_WITHIN, Bus};
 use crate::read::{Place, ReadError, Stored};
+use crate::resume::Resuming;
 use async_nats::Subject;
-use async_nats::jetstream::AckKind;
-use async_nats::jetstream::consumer::pull;
+use async_nats::jetstream::consumer::{PullConsumer, pull};
+use async_nats::jetstream::stream::ConsumerErrorKind;
+use async_nats::jetstream::{AckKind, ErrorCode};
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
 use std::time::Duration;
 
 /// How long one request for work stands at the hub.
@@ -30,22 +31,15 @@ impl From<Failed> for AckError {
     }
 }
 
-type Opening = BoxFuture<'static, Result<pull::Stream, ReadError>>;
-
-enum Step {
-    Idle,
-    Opening(Opening),
-    Open(Box<pull::Stream>),
-}
-
 /// A place in a durable consumer's queue.
+///
+/// To leave, drop it before the deliveries it gave: as long as it is there, what goes back to the hub comes here again.
 pub struct Consumption {
     bus: Bus,
     stream: String,
     durable: String,
     in_flight: usize,
-    attempt: usize,
-    step: Step,
+    messages: Resuming<pull::Stream>,
 }
 
 impl Bus {
@@ -56,8 +50,7 @@ impl Bus {
             stream: stream.to_owned(),
             durable: durable.to_owned(),
             in_flight: in_flight.max(1),
-            attempt: 0,
-            step: Step::Idle,
+            messages: Resuming::new(),
         }
     }
 }
@@ -69,72 +62,72 @@ impl Consumption {
     /// [`ReadError::Missing`] when there is no such consumer. Calling again tries again.
     pub async fn next(&mut self) -> Result<Delivery, ReadError> {
         loop {
-            match &mut self.step {
-                Step::Idle => self.step = Step::Opening(self.opening()),
-                Step::Opening(opening) => {
-                    let opened = opening.await;
-                    self.step = Step::Idle;
-                    match opened {
-                        Ok(messages) => self.step = Step::Open(Box::new(messages)),
-                        Err(error) => {
-                            self.attempt += 1;
-                            match error {
-                                ReadError::Unavailable(_) => {}
-                                error => return Err(error),
-                            }
-                        }
+            let Self {
+                bus,
+                stream,
+                durable,
+                in_flight,
+                messages,
+            } = self;
+            let open = || begin(bus.clone(), stream.clone(), durable.clone(), *in_flight);
+            match messages.opened(bus, open).await?.next().await {
+                Some(Ok(message)) => {
+                    messages.works();
+                    if let Some(delivery) = Delivery::new(bus, message.message) {
+                        return Ok(delivery);
                     }
                 }
-                Step::Open(messages) => match messages.next().await {
-                    Some(Ok(message)) => {
-                        self.attempt = 0;
-                        if let Some(delivery) = Delivery::new(&self.bus, message.message) {
-                            return Ok(delivery);
-                        }
-                    }
-                    Some(Err(error)) => {
-                        tracing::debug!(durable = %self.durable, %error, "asking for work anew");
-                        self.attempt += 1;
-                        self.step = Step::Idle;
-                    }
-                    None => self.step = Step::Idle,
-                },
+                Some(Err(error)) => {
+                    tracing::debug!(durable, %error, "asking for work anew");
+                    messages.broke();
+                }
+                None => messages.broke(),
             }
         }
     }
+}
 
-    fn opening(&self) -> Opening {
-        let bus = self.bus.clone();
-        let (stream, durable, in_flight) =
-            (self.stream.clone(), self.durable.clone(), self.in_flight);
-        let pause = (self.attempt > 0).then(|| retry_pause(self.attempt));
-        Box::pin(async move {
-            if let Some(pause) = pause {
-                tokio::time::sleep(pause).await;
+async fn begin(bus: Bus, stream: String, durable: String, in_flight: usize) -> Result<pull::Stream, ReadError> {
+    let unavailable = |text: String| ReadError::Unavailable(text);
+    let consumer: PullConsumer = bus
+        .context
+        .get_consumer_from_stream(&durable, &stream)
+        .await
+        .map_err(|error| match error.kind() {
+            ConsumerErrorKind::JetStream(inner)
+                if [ErrorCode::CONSUMER_NOT_FOUND, ErrorCode::STREAM_NOT_FOUND].contains(&inner.error_code()) =>
+            {
+                ReadError::Missing(format!("consumer {durable} on {stream}"))
             }
-            let mut connection = bus.state();
-            let _ = connection.wait_for(|state| state.connected).await;
-            let unavailable = |text: String| ReadError::Unavailable(text);
-            let consumer: async_nats::jetstream::consumer::PullConsumer = bus
-                .context
-                .get_consumer_from_stream(&durable, &stream)
-                .await
-                .map_err(|error| {
-                    let text = error.to_string();
-                    if text.contains("not found") {
-                        return ReadError::Missing(format!("consumer {durable} on {stream}"));
-                    }
-                    unavailable(text)
-                })?;
-            consumer
-                .stream()
-                .max_messages_per_batch(in_flight)
-                .expires(PULL_EXPIRES)
-                .heartbeat(HEARTBEAT)
-                .messages()
-                .await
-                .map_err(|error| unavailable(error.to_string()))
-        })
+            ConsumerErrorKind::JetStream(_)
+            | ConsumerErrorKind::TimedOut
+            | ConsumerErrorKind::Request
+            | ConsumerErrorKind::InvalidConsumerType
+            | ConsumerErrorKind::InvalidName
+            | ConsumerErrorKind::Other => unavailable(error.to_string()),
+        })?;
+    consumer
+        .stream()
+        .max_messages_per_batch(in_flight)
+        .expires(PULL_EXPIRES)
+        .heartbeat(HEARTBEAT)
+        .messages()
+        .await
+        .map_err(|error| unavailable(error.to_string()))
+}
+
+impl Drop for Consumption {
+    fn drop(&mut self) {
+        let Some(messages) = self.messages.get_mut() else {
+            return;
+        };
+        // What was fetched ahead is work that others can have now instead of when its time is up.
+        for _ in 0..2 * self.in_flight {
+            let Some(Some(Ok(message))) = messages.next().now_or_never() else {
+                return;
+            };
+            drop(Delivery::new(&self.bus, message.message));
+        }
     }
 }
 

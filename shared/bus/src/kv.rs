@@ -118,8 +118,7 @@ impl Bucket {
             .last_by_subject(&stream_of(self.name), &subject_of(self.name, key))
             .await?;
         Ok(message.and_then(|message| {
-            (op_of(Some(&message.headers)) == Op::Put)
-                .then_some((message.payload, message.sequence))
+            (op_of(Some(&message.headers)) == Op::Put).then_some((message.payload, message.sequence))
         }))
     }
 
@@ -138,9 +137,7 @@ impl Bucket {
     pub async fn create(&self, key: &str, value: Bytes) -> Result<u64, KvError> {
         let last = self.last(key).await?;
         match last {
-            Some(entry) if entry.value.is_some() => Err(KvError::Conflict {
-                key: key.to_owned(),
-            }),
+            Some(entry) if entry.value.is_some() => Err(KvError::Conflict { key: key.to_owned() }),
             last => {
                 let expected = last.map_or(0, |entry| entry.revision);
                 self.write(key, value, Some(expected), None, None).await
@@ -184,8 +181,7 @@ impl Bucket {
     /// # Errors
     /// [`KvError::Conflict`] when it has another.
     pub async fn delete_revision(&self, key: &str, revision: u64) -> Result<u64, KvError> {
-        self.write(key, Bytes::new(), Some(revision), None, Some("DEL"))
-            .await
+        self.write(key, Bytes::new(), Some(revision), None, Some("DEL")).await
     }
 
     /// Follows keys: one, or many by wildcards (`>` for all).
@@ -212,29 +208,17 @@ impl Bucket {
     ) -> Result<u64, KvError> {
         let mut headers = HeaderMap::new();
         if let Some(revision) = expected {
-            headers.insert(
-                header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
-                HeaderValue::from(revision),
-            );
+            headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(revision));
         }
         if let Some(ttl) = ttl {
-            headers.insert(
-                header::NATS_MESSAGE_TTL,
-                HeaderValue::from(ttl.as_secs().max(1)),
-            );
+            headers.insert(header::NATS_MESSAGE_TTL, HeaderValue::from(ttl.as_secs().max(1)));
         }
         if let Some(operation) = operation {
             headers.insert(OPERATION, operation);
         }
-        match self
-            .bus
-            .store(subject_of(self.name, key), headers, value)
-            .await
-        {
+        match self.bus.store(subject_of(self.name, key), headers, value).await {
             Ok(ack) => Ok(ack.sequence),
-            Err(failed) if is_fenced(&failed) => Err(KvError::Conflict {
-                key: key.to_owned(),
-            }),
+            Err(failed) if is_fenced(&failed) => Err(KvError::Conflict { key: key.to_owned() }),
             Err(Failed::Away(away)) => Err(away.into()),
             Err(Failed::Unanswered(unanswered)) => Err(unanswered.into()),
             Err(Failed::Refused(refusal)) => Err(refusal.into()),
@@ -281,9 +265,7 @@ mod tests {
 
     #[test]
     fn marks_of_clients_and_of_the_hub_are_told_apart() {
-        let with = |name: &'static str, value: &'static str| {
-            op(move |asked| (asked == name).then_some(value))
-        };
+        let with = |name: &'static str, value: &'static str| op(move |asked| (asked == name).then_some(value));
         assert_eq!(with("KV-Operation", "DEL"), Op::Deleted);
         assert_eq!(with("KV-Operation", "PURGE"), Op::Deleted);
         assert_eq!(with("Nats-Marker-Reason", "MaxAge"), Op::Expired);

@@ -23,6 +23,7 @@ pub mod msg_id;
 pub mod objects;
 pub mod publish;
 pub mod read;
+mod resume;
 pub mod server;
 pub mod service;
 

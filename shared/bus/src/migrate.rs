@@ -103,11 +103,7 @@ pub enum MigrateError {
 ///
 /// # Errors
 /// [`MigrateError`]; what was done before it stays.
-pub async fn migrate(
-    bus: &Bus,
-    sizing: &Sizing,
-    shrink: Shrink,
-) -> Result<Vec<Change>, MigrateError> {
+pub async fn migrate(bus: &Bus, sizing: &Sizing, shrink: Shrink) -> Result<Vec<Change>, MigrateError> {
     let mut changes = Vec::new();
     for wanted in config::all(sizing) {
         stream(bus, wanted, shrink, &mut changes).await?;
@@ -141,12 +137,7 @@ pub async fn decision_secret(bus: &Bus) -> Result<Secret, KvError> {
         .ok_or_else(|| ReadError::Missing("secret of decisions".to_owned()).into())
 }
 
-async fn stream(
-    bus: &Bus,
-    mut wanted: Config,
-    shrink: Shrink,
-    changes: &mut Vec<Change>,
-) -> Result<(), MigrateError> {
+async fn stream(bus: &Bus, mut wanted: Config, shrink: Shrink, changes: &mut Vec<Change>) -> Result<(), MigrateError> {
     let name = wanted.name.clone();
     let refused = |text: String| MigrateError::Refused {
         name: name.clone(),
@@ -166,10 +157,7 @@ async fn stream(
     };
     if shrink == Shrink::Refuse {
         let kept = config::keep_larger(&mut wanted, &found);
-        changes.extend(
-            kept.into_iter()
-                .map(|difference| Change::Kept { difference }),
-        );
+        changes.extend(kept.into_iter().map(|difference| Change::Kept { difference }));
     }
     let mut differences = drift::of_stream(&wanted, &found);
     differences.extend(drift::of_limits(&wanted, &found));
@@ -184,11 +172,7 @@ async fn stream(
     Ok(())
 }
 
-async fn consumer(
-    bus: &Bus,
-    wanted: &Consumer,
-    changes: &mut Vec<Change>,
-) -> Result<(), MigrateError> {
+async fn consumer(bus: &Bus, wanted: &Consumer, changes: &mut Vec<Change>) -> Result<(), MigrateError> {
     let name = drift::consumer_name(wanted);
     let differences = match drift::found_consumer(bus, wanted).await {
         Ok(found) => drift::of_consumer(wanted, &found),

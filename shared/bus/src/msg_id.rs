@@ -42,8 +42,7 @@ impl fmt::Debug for Secret {
 /// The id of what follows from `cause` in the way the `parts` say: a UUID of version 8 (RFC 9562: made our own way).
 pub fn keyed(secret: &Secret, cause: &str, parts: &[&str]) -> EventId {
     // HMAC takes keys of any length; the type of the error only says that others do not.
-    let mut mac = Hmac::<Sha256>::new_from_slice(&secret.0)
-        .expect("invariant: HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(&secret.0).expect("invariant: HMAC takes a key of any length");
     for part in std::iter::once(&cause).chain(parts) {
         // Length first: ("ab", "c") must not be ("a", "bc").
         mac.update(&(part.len() as u64).to_be_bytes());
@@ -70,10 +69,7 @@ mod tests {
     #[test]
     fn parts_do_not_run_into_one_another() {
         let key = Secret::new([1; 32]);
-        assert_ne!(
-            keyed(&key, "c", &["ab", "c"]),
-            keyed(&key, "c", &["a", "bc"])
-        );
+        assert_ne!(keyed(&key, "c", &["ab", "c"]), keyed(&key, "c", &["a", "bc"]));
         assert_ne!(keyed(&key, "c", &[]), keyed(&key, "c", &[""]));
     }
 

@@ -2,9 +2,7 @@
 
 use crate::connect::Bus;
 use crate::read::{ReadError, moment};
-use async_nats::jetstream::object_store::{
-    DeleteErrorKind, GetErrorKind, InfoErrorKind, ObjectMetadata, ObjectStore,
-};
+use async_nats::jetstream::object_store::{DeleteErrorKind, GetErrorKind, InfoErrorKind, ObjectMetadata, ObjectStore};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use muster_domain::time::Timestamp;
@@ -65,11 +63,7 @@ impl Objects {
         if !self.bus.is_connected() {
             return Err(unavailable(crate::ask::Away::Disconnected));
         }
-        self.bus
-            .context
-            .get_object_store(self.name)
-            .await
-            .map_err(unavailable)
+        self.bus.context.get_object_store(self.name).await.map_err(unavailable)
     }
 
     /// Stores an object; one of the same name is replaced.

@@ -199,9 +199,7 @@ fn cut(messages: &[Outgoing], payload_max: usize) -> usize {
     for (index, message) in messages.iter().enumerate() {
         let size = message.payload.len() + HEADER_BYTES_MAX;
         bytes += size;
-        if index > 0
-            && (index == BATCH_MESSAGES_MAX || bytes > BATCH_BYTES_MAX || size > payload_max)
-        {
+        if index > 0 && (index == BATCH_MESSAGES_MAX || bytes > BATCH_BYTES_MAX || size > payload_max) {
             return index;
         }
         if size > payload_max {

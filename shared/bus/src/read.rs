@@ -15,11 +15,11 @@ pub(crate) use source::Source;
 pub(crate) use stored::{Place, moment};
 
 use crate::ask::Away;
-use crate::connect::{Bus, StreamState, retry_pause};
+use crate::connect::{Bus, StreamState};
+use crate::resume::Resuming;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::{context::GetStreamErrorKind, stream};
-use futures_util::future::BoxFuture;
 use muster_domain::time::Timestamp;
 use muster_wire::Filter;
 use time::OffsetDateTime;
@@ -77,15 +77,6 @@ pub enum ReadError {
     Unavailable(String),
 }
 
-type Opening = BoxFuture<'static, Result<(Source, StreamState), ReadError>>;
-
-enum Step {
-    Idle,
-    // Kept across calls, so that a `next` that is dropped and called again does not start over.
-    Opening(Opening),
-    Open(Box<Source>),
-}
-
 /// A position in a stream, and a way to go on from it.
 pub struct Reader {
     bus: Bus,
@@ -95,8 +86,7 @@ pub struct Reader {
     /// The next sequence, once it is known.
     position: Option<u64>,
     created: Option<Timestamp>,
-    attempt: usize,
-    step: Step,
+    source: Resuming<(Source, StreamState)>,
 }
 
 impl Bus {
@@ -112,8 +102,7 @@ impl Bus {
                 Start::First | Start::Time(_) | Start::New | Start::Last => None,
             },
             created: None,
-            attempt: 0,
-            step: Step::Idle,
+            source: Resuming::new(),
         }
     }
 
@@ -139,17 +128,13 @@ impl Bus {
             .get_stream(stream)
             .await
             .map_err(|error| match error.kind() {
-                GetStreamErrorKind::JetStream(inner)
-                    if inner.error_code() == ErrorCode::STREAM_NOT_FOUND =>
-                {
+                GetStreamErrorKind::JetStream(inner) if inner.error_code() == ErrorCode::STREAM_NOT_FOUND => {
                     ReadError::Missing(format!("stream {stream}"))
                 }
                 GetStreamErrorKind::JetStream(_)
                 | GetStreamErrorKind::Request
                 | GetStreamErrorKind::EmptyName
-                | GetStreamErrorKind::InvalidStreamName => {
-                    ReadError::Unavailable(error.to_string())
-                }
+                | GetStreamErrorKind::InvalidStreamName => ReadError::Unavailable(error.to_string()),
             })?;
         Ok(handle.cached_info().clone())
     }
@@ -166,12 +151,9 @@ impl Reader {
     /// Begins, and says what the stream was like then: who has read up to its `last_seq` is caught up with it.
     ///
     /// # Errors
-    /// As [`Self::next`], and [`ReadError::Unavailable`].
+    /// As [`Self::next`].
     pub async fn open(&mut self) -> Result<StreamState, ReadError> {
-        let mut opening = self.opening();
-        let (source, state) = (&mut opening).await?;
-        self.created = Some(state.created);
-        self.step = Step::Open(Box::new(source));
+        let (_, state) = *self.opened().await?;
         Ok(state)
     }
 
@@ -182,44 +164,19 @@ impl Reader {
     /// crate to decide. Calling again tries again.
     pub async fn next(&mut self) -> Result<Stored, ReadError> {
         loop {
-            match &mut self.step {
-                Step::Idle => self.step = Step::Opening(self.opening()),
-                Step::Opening(opening) => {
-                    let opened = opening.await;
-                    self.step = Step::Idle;
-                    match opened {
-                        Ok((source, state)) => {
-                            self.created = Some(state.created);
-                            self.attempt = 0;
-                            self.step = Step::Open(Box::new(source));
-                        }
-                        Err(ReadError::Unavailable(text)) => {
-                            self.attempt += 1;
-                            tracing::debug!(stream = %self.stream, error = %text, "cannot read yet");
-                        }
-                        Err(error) => {
-                            self.attempt += 1;
-                            return Err(error);
-                        }
-                    }
-                }
-                Step::Open(source) => match source.next().await {
-                    Some(stored) => {
-                        self.position = Some(stored.seq + 1);
-                        return Ok(stored);
-                    }
-                    None => self.step = Step::Idle,
-                },
+            let (source, _) = self.opened().await?;
+            if let Some(stored) = source.next().await {
+                self.position = Some(stored.seq + 1);
+                self.source.works();
+                return Ok(stored);
             }
+            self.source.broke();
         }
     }
 
     /// Messages that wait at the hub: 0 means caught up, as of the last message or the start. `None` while not reading.
     pub fn pending(&self) -> Option<u64> {
-        match &self.step {
-            Step::Open(source) => Some(source.pending()),
-            Step::Idle | Step::Opening(_) => None,
-        }
+        self.source.get().map(|(source, _)| source.pending())
     }
 
     /// The sequence the next message has at least; 0 before anything is known.
@@ -230,56 +187,77 @@ impl Reader {
         }
     }
 
-    /// One attempt to begin at the position, after the pause that the failed ones before it deserve.
-    fn opening(&self) -> Opening {
-        let bus = self.bus.clone();
-        let stream = self.stream.clone();
-        let filters = self.filters.clone();
-        let (start, position, created) = (self.start, self.position, self.created);
-        let continuing = position.is_some_and(|position| position > 1);
-        let pause = (self.attempt > 0).then(|| retry_pause(self.attempt));
-        Box::pin(async move {
-            if let Some(pause) = pause {
-                tokio::time::sleep(pause).await;
-            }
-            let mut connection = bus.state();
-            // The sender lives as long as the client does.
-            let _ = connection.wait_for(|state| state.connected).await;
-            let state = bus.stream_state(&stream).await?;
-            let next = position.unwrap_or(1);
-            if created.is_some_and(|created| created != state.created) || state.last_seq + 1 < next
-            {
-                return Err(ReadError::Incarnation {
-                    stream,
-                    expected: created,
-                    found: state.created,
-                    position: next,
-                    last_seq: state.last_seq,
-                });
-            }
-            if continuing && next < state.first_seq {
-                return Err(ReadError::Discarded {
-                    stream,
-                    position: next,
-                    first_seq: state.first_seq,
-                });
-            }
-            let policy = match (position, start) {
-                (Some(start_sequence), _) => DeliverPolicy::ByStartSequence { start_sequence },
-                (None, Start::Time(at)) => DeliverPolicy::ByStartTime {
-                    start_time: instant(at),
-                },
-                (None, Start::Last) => DeliverPolicy::Last,
-                // Not the hub's own "new": that would mean another moment on every attempt.
-                (None, Start::New) => DeliverPolicy::ByStartSequence {
-                    start_sequence: state.last_seq + 1,
-                },
-                (None, Start::First | Start::Seq(_)) => DeliverPolicy::All,
-            };
-            let source = Source::open(&bus, &stream, &filters, policy).await?;
-            Ok((source, state))
-        })
+    async fn opened(&mut self) -> Result<&mut (Source, StreamState), ReadError> {
+        let Self {
+            bus,
+            stream,
+            filters,
+            start,
+            position,
+            created,
+            source,
+        } = self;
+        let open = || {
+            begin(
+                bus.clone(),
+                stream.clone(),
+                filters.clone(),
+                *start,
+                *position,
+                *created,
+            )
+        };
+        let opened = source.opened(bus, open).await?;
+        *created = Some(opened.1.created);
+        if position.is_none() && *start == Start::New {
+            // From now on the moment of this beginning, however often it is begun anew.
+            *position = Some(opened.1.last_seq + 1);
+        }
+        Ok(opened)
     }
+}
+
+/// One attempt to begin at a position, in the stream it belongs to.
+async fn begin(
+    bus: Bus,
+    stream: String,
+    filters: Vec<String>,
+    start: Start,
+    position: Option<u64>,
+    created: Option<Timestamp>,
+) -> Result<(Source, StreamState), ReadError> {
+    let state = bus.stream_state(&stream).await?;
+    let next = position.unwrap_or(1);
+    if created.is_some_and(|created| created != state.created) || state.last_seq + 1 < next {
+        return Err(ReadError::Incarnation {
+            stream,
+            expected: created,
+            found: state.created,
+            position: next,
+            last_seq: state.last_seq,
+        });
+    }
+    if next > 1 && next < state.first_seq {
+        return Err(ReadError::Discarded {
+            stream,
+            position: next,
+            first_seq: state.first_seq,
+        });
+    }
+    let policy = match (position, start) {
+        (Some(start_sequence), _) => DeliverPolicy::ByStartSequence { start_sequence },
+        (None, Start::Time(at)) => DeliverPolicy::ByStartTime {
+            start_time: instant(at),
+        },
+        (None, Start::Last) => DeliverPolicy::Last,
+        // Not the hub's own "new": that would mean another moment than the state just asked for.
+        (None, Start::New) => DeliverPolicy::ByStartSequence {
+            start_sequence: state.last_seq + 1,
+        },
+        (None, Start::First | Start::Seq(_)) => DeliverPolicy::All,
+    };
+    let source = Source::open(&bus, &stream, &filters, policy).await?;
+    Ok((source, state))
 }
 
 fn instant(at: Timestamp) -> OffsetDateTime {

@@ -9,8 +9,8 @@ use crate::connect::Bus;
 use async_nats::service::{self, Service, ServiceExt, endpoint::Endpoint};
 use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::stream::{SelectAll, select_all};
+use futures_util::{FutureExt, StreamExt};
 use muster_telemetry::propagation;
 use muster_wire::Request;
 use muster_wire::subject::Operation;
@@ -62,6 +62,7 @@ pub enum RequestError {
 
 /// The service while it runs.
 pub struct Serving {
+    bus: Bus,
     service: Service,
     questions: SelectAll<Endpoint>,
     places: Arc<Semaphore>,
@@ -72,12 +73,7 @@ pub struct Serving {
 ///
 /// # Errors
 /// [`ServeError`] when the hub cannot be told, or the version is no semantic version.
-pub async fn serve(
-    bus: &Bus,
-    version: &str,
-    operations: &[Operation],
-    at_once: usize,
-) -> Result<Serving, ServeError> {
+pub async fn serve(bus: &Bus, version: &str, operations: &[Operation], at_once: usize) -> Result<Serving, ServeError> {
     let failed = |error: async_nats::Error| ServeError(error.to_string());
     let service = bus
         .client
@@ -97,12 +93,9 @@ pub async fn serve(
             .map_err(failed)?;
         endpoints.push(endpoint);
     }
-    // The hub has the subscriptions once it has answered something that was sent after them.
-    bus.client
-        .flush()
-        .await
-        .map_err(|error| ServeError(error.to_string()))?;
+    bus.settle().await;
     Ok(Serving {
+        bus: bus.clone(),
         service,
         questions: select_all(endpoints),
         places: Arc::new(Semaphore::new(at_once.max(1))),
@@ -135,21 +128,23 @@ impl Serving {
         }
     }
 
-    /// Stops to serve; questions taken can still be answered.
+    /// Stops to serve. Questions taken can still be answered; those that wait are told to ask again.
     ///
     /// # Errors
     /// [`ServeError`] when the hub could not be told; it forgets us with the connection.
     pub async fn stop(mut self) -> Result<(), ServeError> {
         for endpoint in self.questions.iter_mut() {
-            endpoint
-                .stop()
-                .await
-                .map_err(|error| ServeError(error.to_string()))?;
+            endpoint.stop().await.map_err(|error| ServeError(error.to_string()))?;
         }
-        self.service
-            .stop()
-            .await
-            .map_err(|error| ServeError(error.to_string()))
+        self.bus.settle().await;
+        while let Some(Some(question)) = self.questions.next().now_or_never() {
+            let error = service::error::Error {
+                status: "this orchestrator no longer leads; ask again".to_owned(),
+                code: 503,
+            };
+            let _ = question.respond(Err(error)).await;
+        }
+        self.service.stop().await.map_err(|error| ServeError(error.to_string()))
     }
 }
 
@@ -193,9 +188,7 @@ impl Incoming {
                 let mut headers = HeaderMap::new();
                 headers.insert(ERROR, failure.text.replace(['\r', '\n'], " "));
                 headers.insert(ERROR_CODE, failure.code.to_string());
-                self.question
-                    .respond_with_headers(Ok(failure.body), headers)
-                    .await
+                self.question.respond_with_headers(Ok(failure.body), headers).await
             }
         };
         sent.map_err(|error| ServeError(error.to_string()))
@@ -207,12 +200,7 @@ impl Bus {
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn request(
-        &self,
-        request: &Request,
-        body: Bytes,
-        patience: Duration,
-    ) -> Result<Bytes, RequestError> {
+    pub async fn request(&self, request: &Request, body: Bytes, patience: Duration) -> Result<Bytes, RequestError> {
         let mut headers = HeaderMap::new();
         for (name, value) in propagation::current() {
             headers.insert(name, value);
@@ -231,9 +219,7 @@ impl Bus {
         match header(ERROR) {
             None => Ok(answer.payload),
             Some(text) => Err(RequestError::Failed(Failure {
-                code: header(ERROR_CODE)
-                    .and_then(|code| code.parse().ok())
-                    .unwrap_or(500),
+                code: header(ERROR_CODE).and_then(|code| code.parse().ok()).unwrap_or(500),
                 text: text.to_owned(),
                 body: answer.payload,
             })),

@@ -32,9 +32,7 @@ impl From<KvError> for LeaseError {
         match error {
             KvError::Conflict { .. } => Self::Lost,
             KvError::Unknown(unanswered) => Self::Unknown(unanswered),
-            error @ (KvError::Away(_) | KvError::Refused(_) | KvError::Read(_)) => {
-                Self::Unavailable(error)
-            }
+            error @ (KvError::Away(_) | KvError::Refused(_) | KvError::Read(_)) => Self::Unavailable(error),
         }
     }
 }
@@ -97,11 +95,7 @@ impl Held {
     /// # Errors
     /// [`LeaseError::Lost`] when it is not ours any more.
     pub async fn renew(&mut self) -> Result<(), LeaseError> {
-        let Lease {
-            bucket,
-            key,
-            holder,
-        } = &self.lease;
+        let Lease { bucket, key, holder } = &self.lease;
         self.revision = bucket
             .put_with_ttl(key, holder.clone(), LEASE_TTL, Some(self.revision))
             .await?;

@@ -1,7 +1,7 @@
 //! Writing decisions as the one leader.
 
 use crate::ask::{Away, Failed, Refusal, Unanswered};
-use crate::connect::Bus;
+use crate::connect::{Bus, retry_pause};
 use crate::publish::send::{self, Fence, is_fenced};
 use crate::publish::{Outgoing, spread_out};
 use async_nats::header;
@@ -11,6 +11,8 @@ use muster_wire::topology::EVENTS;
 
 /// How often an election is tried again after somebody else's came in between.
 const CAMPAIGN_ATTEMPTS: usize = 3;
+/// How often a write is tried again while another one that depends on the fence is on its way: about 2 s of pauses.
+const CONTENTION_ATTEMPTS: usize = 6;
 
 /// Why a write of the leader's did not happen, or is not known to have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,15 +71,12 @@ pub struct FencedWriter {
 pub async fn campaign(bus: &Bus, elected: &Outgoing) -> Result<FencedWriter, WriteError> {
     let subject = elected.subject.to_string();
     for _ in 0..CAMPAIGN_ATTEMPTS {
-        let last = bus
-            .last_by_subject_at_leader(EVENTS, &subject)
-            .await
-            .map_err(|error| {
-                WriteError::Away(Away::Busy {
-                    code: 0,
-                    text: error.to_string(),
-                })
-            })?;
+        let last = bus.last_by_subject_at_leader(EVENTS, &subject).await.map_err(|error| {
+            WriteError::Away(Away::Busy {
+                code: 0,
+                text: error.to_string(),
+            })
+        })?;
         let mut writer = FencedWriter {
             bus: bus.clone(),
             fence: Fence {
@@ -119,7 +118,7 @@ impl FencedWriter {
             [] => Ok(Vec::new()),
             [message] => Ok(vec![self.one(message, 0).await?]),
             messages if messages.len() > BATCH_MESSAGES_MAX => self.each(messages).await,
-            messages => match send::batch(&self.bus, EVENTS, messages, Some(&self.fence)).await {
+            messages => match self.send(messages).await {
                 Ok(ack) => {
                     let first = (ack.sequence + 1).saturating_sub(messages.len() as u64);
                     Ok((first..=ack.sequence).collect())
@@ -133,6 +132,25 @@ impl FencedWriter {
         }
     }
 
+    /// One publish or one batch, again as long as it is open whether it or an election comes first.
+    async fn send(&self, messages: &[Outgoing]) -> Result<PublishAck, Failed> {
+        let mut attempt = 0;
+        loop {
+            let fence = Some(&self.fence);
+            let sent = match messages {
+                [message] => send::one(&self.bus, EVENTS, message, fence).await,
+                messages => send::batch(&self.bus, EVENTS, messages, fence).await,
+            };
+            match sent {
+                Err(Failed::Away(away)) if away.is_contention() && attempt < CONTENTION_ATTEMPTS => {
+                    tokio::time::sleep(retry_pause(attempt)).await;
+                    attempt += 1;
+                }
+                sent => return sent,
+            }
+        }
+    }
+
     async fn each(&self, messages: &[Outgoing]) -> Result<Vec<u64>, WriteError> {
         let mut seqs = Vec::with_capacity(messages.len());
         for (index, message) in messages.iter().enumerate() {
@@ -142,7 +160,8 @@ impl FencedWriter {
     }
 
     async fn one(&self, message: &Outgoing, index: usize) -> Result<u64, WriteError> {
-        let ack = send::one(&self.bus, EVENTS, message, Some(&self.fence))
+        let ack = self
+            .send(std::slice::from_ref(message))
             .await
             .map_err(|failed| WriteError::of(failed, index))?;
         if ack.duplicate && !self.is_ours(&ack, message).await? {
@@ -172,7 +191,6 @@ impl FencedWriter {
             .headers
             .get(header::NATS_MESSAGE_ID)
             .map(async_nats::HeaderValue::as_str);
-        Ok(*stored.subject == *message.subject.to_string()
-            && id == Some(message.id.to_string().as_str()))
+        Ok(*stored.subject == *message.subject.to_string() && id == Some(message.id.to_string().as_str()))
     }
 }

@@ -5,12 +5,12 @@
 //! whatever it knew and does not find.
 
 use super::{Entry, Op, op, stream_of, subject_of};
-use crate::connect::{Bus, retry_pause};
+use crate::connect::Bus;
 use crate::read::{ReadError, Source, Stored};
+use crate::resume::Resuming;
 use async_nats::jetstream::consumer::DeliverPolicy;
-use futures_util::future::BoxFuture;
 use muster_domain::time::Timestamp;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What a watch sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,11 +21,8 @@ pub enum Watched {
     Current,
 }
 
-enum Step {
-    Idle,
-    Opening(BoxFuture<'static, Result<Source, ReadError>>),
-    Open(Box<Source>),
-}
+/// What a watch reads from; `true` until its listing has begun.
+type Listed = (Source, bool);
 
 /// A view of some keys of a bucket.
 pub struct Watch {
@@ -36,11 +33,10 @@ pub struct Watch {
     /// Keys that have a value, as far as was told, and the revision of it.
     known: BTreeMap<String, u64>,
     /// Keys seen since the listing began; `None` once it is complete.
-    listing: Option<BTreeMap<String, u64>>,
+    listing: Option<BTreeSet<String>>,
     newest: u64,
     ready: VecDeque<Watched>,
-    attempt: usize,
-    step: Step,
+    source: Resuming<Listed>,
 }
 
 impl Watch {
@@ -54,8 +50,7 @@ impl Watch {
             listing: None,
             newest: 0,
             ready: VecDeque::new(),
-            attempt: 0,
-            step: Step::Idle,
+            source: Resuming::new(),
         }
     }
 
@@ -69,39 +64,31 @@ impl Watch {
             if let Some(watched) = self.ready.pop_front() {
                 return Ok(watched);
             }
-            match &mut self.step {
-                Step::Idle => self.step = Step::Opening(self.opening()),
-                Step::Opening(opening) => {
-                    let opened = opening.await;
-                    self.step = Step::Idle;
-                    match opened {
-                        Ok(source) => {
-                            self.attempt = 0;
-                            self.listing = Some(BTreeMap::new());
-                            if source.pending() == 0 {
-                                self.listed();
-                            }
-                            self.step = Step::Open(Box::new(source));
-                        }
-                        Err(error) => {
-                            self.attempt += 1;
-                            match error {
-                                ReadError::Unavailable(_) => {}
-                                error => return Err(error),
-                            }
-                        }
-                    }
+            let Self {
+                bus,
+                stream,
+                filter,
+                source,
+                ..
+            } = self;
+            let open = || begin(bus.clone(), stream.clone(), filter.clone());
+            let (source, fresh) = source.opened(bus, open).await?;
+            if std::mem::take(fresh) {
+                self.listing = Some(BTreeSet::new());
+                if source.pending() == 0 {
+                    self.listed();
                 }
-                Step::Open(source) => match source.next().await {
-                    Some(stored) => {
-                        let last = source.pending() == 0;
-                        self.see(stored);
-                        if last && self.listing.is_some() {
-                            self.listed();
-                        }
-                    }
-                    None => self.step = Step::Idle,
-                },
+                continue;
+            }
+            let Some(stored) = source.next().await else {
+                self.source.broke();
+                continue;
+            };
+            let last = source.pending() == 0;
+            self.source.works();
+            self.see(stored);
+            if last {
+                self.listed();
             }
         }
     }
@@ -116,7 +103,7 @@ impl Watch {
         if op == Op::Put
             && let Some(listing) = &mut self.listing
         {
-            listing.insert(key.clone(), stored.seq);
+            listing.insert(key.clone());
         }
         let told = match op {
             Op::Put => self.known.insert(key.clone(), stored.seq) == Some(stored.seq),
@@ -141,7 +128,7 @@ impl Watch {
         let gone: Vec<String> = self
             .known
             .keys()
-            .filter(|key| !listing.contains_key(*key))
+            .filter(|key| !listing.contains(*key))
             .cloned()
             .collect();
         for key in gone {
@@ -157,19 +144,9 @@ impl Watch {
         }
         self.ready.push_back(Watched::Current);
     }
+}
 
-    fn opening(&self) -> BoxFuture<'static, Result<Source, ReadError>> {
-        let bus = self.bus.clone();
-        let stream = self.stream.clone();
-        let filter = self.filter.clone();
-        let pause = (self.attempt > 0).then(|| retry_pause(self.attempt));
-        Box::pin(async move {
-            if let Some(pause) = pause {
-                tokio::time::sleep(pause).await;
-            }
-            let mut connection = bus.state();
-            let _ = connection.wait_for(|state| state.connected).await;
-            Source::open(&bus, &stream, &[filter], DeliverPolicy::LastPerSubject).await
-        })
-    }
+async fn begin(bus: Bus, stream: String, filter: String) -> Result<Listed, ReadError> {
+    let source = Source::open(&bus, &stream, &[filter], DeliverPolicy::LastPerSubject).await?;
+    Ok((source, true))
 }

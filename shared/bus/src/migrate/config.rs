@@ -3,9 +3,7 @@
 use super::Difference;
 use crate::kv;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
-use async_nats::jetstream::stream::{
-    Compression, Config, DiscardPolicy, Republish, RetentionPolicy, StorageType,
-};
+use async_nats::jetstream::stream::{Compression, Config, DiscardPolicy, Republish, RetentionPolicy, StorageType};
 use muster_wire::topology::{BUCKETS, Bucket, Consumer, EVENTS, STORES, Sizing, Store, Stream};
 use std::time::Duration;
 
@@ -92,6 +90,7 @@ fn unlimited() -> Config {
         max_messages: -1,
         max_messages_per_subject: -1,
         max_message_size: -1,
+        compression: Some(Compression::None),
         ..Config::default()
     }
 }
@@ -103,6 +102,7 @@ pub(super) fn consumer(consumer: &Consumer) -> pull::Config {
         ack_policy: AckPolicy::Explicit,
         ack_wait: consumer.ack_wait,
         max_ack_pending: consumer.ack_pending_max,
+        max_deliver: -1,
         ..pull::Config::default()
     }
 }

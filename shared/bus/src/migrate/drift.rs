@@ -23,12 +23,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    pub(super) fn new(
-        name: &str,
-        field: &'static str,
-        expected: impl fmt::Display,
-        found: impl fmt::Display,
-    ) -> Self {
+    pub(super) fn new(name: &str, field: &'static str, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
         Self {
             name: name.to_owned(),
             field,
@@ -37,18 +32,8 @@ impl Difference {
         }
     }
 
-    pub(super) fn debug(
-        name: &str,
-        field: &'static str,
-        expected: &impl fmt::Debug,
-        found: &impl fmt::Debug,
-    ) -> Self {
-        Self::new(
-            name,
-            field,
-            format_args!("{expected:?}"),
-            format_args!("{found:?}"),
-        )
+    pub(super) fn debug(name: &str, field: &'static str, expected: &impl fmt::Debug, found: &impl fmt::Debug) -> Self {
+        Self::new(name, field, format_args!("{expected:?}"), format_args!("{found:?}"))
     }
 }
 
@@ -155,25 +140,20 @@ pub(super) fn consumer_name(consumer: &Consumer) -> String {
     format!("consumer {} on {}", consumer.name, consumer.stream)
 }
 
-pub(super) async fn found_consumer(
-    bus: &Bus,
-    wanted: &Consumer,
-) -> Result<consumer::Config, ReadError> {
+pub(super) async fn found_consumer(bus: &Bus, wanted: &Consumer) -> Result<consumer::Config, ReadError> {
     let stream = bus
         .context
         .get_stream(wanted.stream)
         .await
         .map_err(|error| match error.kind() {
             GetStreamErrorKind::JetStream(_) => ReadError::Missing(consumer_name(wanted)),
-            GetStreamErrorKind::Request
-            | GetStreamErrorKind::EmptyName
-            | GetStreamErrorKind::InvalidStreamName => ReadError::Unavailable(error.to_string()),
+            GetStreamErrorKind::Request | GetStreamErrorKind::EmptyName | GetStreamErrorKind::InvalidStreamName => {
+                ReadError::Unavailable(error.to_string())
+            }
         })?;
     match stream.consumer_info(wanted.name).await {
         Ok(info) => Ok(info.config),
-        Err(error)
-            if error.kind() == async_nats::jetstream::context::ConsumerInfoErrorKind::NotFound =>
-        {
+        Err(error) if error.kind() == async_nats::jetstream::context::ConsumerInfoErrorKind::NotFound => {
             Err(ReadError::Missing(consumer_name(wanted)))
         }
         Err(error) => Err(ReadError::Unavailable(error.to_string())),

@@ -37,11 +37,7 @@ impl Bus {
     ) -> Result<LastStored, ReadError> {
         let mut newest: Option<(u64, bool)> = None;
         let mut last = LastStored::default();
-        for area in [
-            Family::AgentHook,
-            Family::ProcessLifecycle,
-            Family::HostStatus,
-        ] {
+        for area in [Family::AgentHook, Family::ProcessLifecycle, Family::HostStatus] {
             let filter = Filter::all().area(area).host(host.clone()).to_string();
             let Some(message) = self.last_by_subject(stream, &filter).await? else {
                 continue;

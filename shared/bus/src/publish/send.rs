@@ -15,8 +15,7 @@ use muster_wire::envelope::CONTENT_TYPE;
 
 const CONTENT_TYPE_HEADER: HeaderName = HeaderName::from_static("content-type");
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const FENCE_SUBJECT: HeaderName =
-    HeaderName::from_static("Nats-Expected-Last-Subject-Sequence-Subject");
+const FENCE_SUBJECT: HeaderName = HeaderName::from_static("Nats-Expected-Last-Subject-Sequence-Subject");
 
 /// What a write depends on: that `subject` was last written at `seq`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,9 +123,7 @@ pub(crate) fn only_as_batch(failed: &Failed) -> bool {
 
 /// Whether somebody else wrote what this write depended on.
 pub(crate) fn is_fenced(failed: &Failed) -> bool {
-    let code = failed.code().map(ErrorCode);
-    code == Some(ErrorCode::STREAM_WRONG_LAST_SEQUENCE)
-        || code == Some(ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
+    failed.code().map(ErrorCode) == Some(ErrorCode::STREAM_WRONG_LAST_SEQUENCE)
 }
 
 fn headers(message: &Outgoing, fence: Option<&Fence>) -> HeaderMap {
@@ -155,11 +152,7 @@ fn expect_stream(ack: &PublishAck, stream: &str) -> Result<(), Failed> {
     if ack.stream == stream {
         return Ok(());
     }
-    Err(Unanswered::Unexpected(format!(
-        "stored in stream {} instead of {stream}",
-        ack.stream
-    ))
-    .into())
+    Err(Unanswered::Unexpected(format!("stored in stream {} instead of {stream}", ack.stream)).into())
 }
 
 fn unsent(error: &async_nats::PublishError) -> Failed {

@@ -18,9 +18,10 @@ use tokio::sync::watch;
 use crate::connect::ConnectionState;
 
 /// How often the hub says that it is still there while there is nothing to deliver.
-const HEARTBEAT: Duration = Duration::from_secs(5);
-/// Silence after which it is not believed to be there any more: two heartbeats and a little.
-const SILENCE_MAX: Duration = Duration::from_secs(11);
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Silence after which it is not believed to be there any more: two heartbeats and a little. A server of a cluster that
+/// dies takes its consumers with it, and this is all that tells when our own connection is to another one.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// After this long without a subscriber the hub forgets the consumer. Longer than a lost connection usually lasts, short
 /// enough that a fleet that comes and goes stays far from the limit of 1000 consumers a stream.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(30);
@@ -72,8 +73,7 @@ impl Source {
             .await
             .map_err(|_| unavailable("no answer".to_owned()))?
             .map_err(|error| {
-                if matches!(error.kind(), ConsumerErrorKind::JetStream(inner) if inner.error_code() == ErrorCode::STREAM_NOT_FOUND)
-                {
+                if matches!(error.kind(), ConsumerErrorKind::JetStream(inner) if inner.error_code() == ErrorCode::STREAM_NOT_FOUND) {
                     return ReadError::Missing(format!("stream {stream}"));
                 }
                 unavailable(error.to_string())
@@ -98,11 +98,7 @@ impl Source {
     pub(crate) async fn next(&mut self) -> Option<Stored> {
         loop {
             if let Some(question) = &self.question {
-                self.bus
-                    .client
-                    .publish(question.clone(), Bytes::new())
-                    .await
-                    .ok()?;
+                self.bus.client.publish(question.clone(), Bytes::new()).await.ok()?;
                 self.question = None;
             }
             // Under load there is always one waiting, and looking costs less than setting up a wait.
@@ -158,11 +154,7 @@ impl Source {
         if let Some(stalled) = headers.get("Nats-Consumer-Stalled") {
             self.question = Some(Subject::from(stalled.as_str()));
         }
-        let delivered: u64 = headers
-            .get(header::NATS_LAST_CONSUMER)?
-            .as_str()
-            .parse()
-            .ok()?;
+        let delivered: u64 = headers.get(header::NATS_LAST_CONSUMER)?.as_str().parse().ok()?;
         (delivered == self.received).then_some(())
     }
 }

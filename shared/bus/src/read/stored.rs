@@ -46,10 +46,7 @@ impl Stored {
 
     /// One of its headers.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .as_ref()?
-            .get(name)
-            .map(async_nats::HeaderValue::as_str)
+        self.headers.as_ref()?.get(name).map(async_nats::HeaderValue::as_str)
     }
 
     /// W3C trace context of whoever published it.

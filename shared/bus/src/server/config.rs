@@ -86,11 +86,7 @@ pub fn render(config: &ServerConfig) -> String {
         extra,
         ready_within: _,
     } = config;
-    let sync = if *sync_always {
-        "\n  sync_interval: always"
-    } else {
-        ""
-    };
+    let sync = if *sync_always { "\n  sync_interval: always" } else { "" };
     format!(
         r#"# Written at each start of the server; changes made here are lost.
 server_name: {name}

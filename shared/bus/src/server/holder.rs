@@ -35,12 +35,10 @@ pub fn port_holder(port: u16) -> Option<Holder> {
     let pids = fs::read_dir("/proc")
         .ok()?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.into_iter()
-        .find(|pid| holds(*pid, &inodes))
-        .map(|pid| Holder {
-            pid,
-            command: command(pid).join(" "),
-        })
+    pids.into_iter().find(|pid| holds(*pid, &inodes)).map(|pid| Holder {
+        pid,
+        command: command(pid).join(" "),
+    })
 }
 
 /// The arguments a process was started with; empty when it is gone.
@@ -57,11 +55,7 @@ fn listening_inode(line: &str, port: u16) -> Option<&str> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let (_, local_port) = fields.get(1)?.rsplit_once(':')?;
     let listens = *fields.get(3)? == "0A" && u16::from_str_radix(local_port, 16) == Ok(port);
-    if listens {
-        fields.get(9).copied()
-    } else {
-        None
-    }
+    if listens { fields.get(9).copied() } else { None }
 }
 
 fn holds(pid: u32, inodes: &[String]) -> bool {
@@ -69,11 +63,7 @@ fn holds(pid: u32, inodes: &[String]) -> bool {
         return false;
     };
     fds.filter_map(|fd| fs::read_link(fd.ok()?.path()).ok())
-        .any(|target| {
-            inodes
-                .iter()
-                .any(|inode| target.as_os_str() == inode.as_str())
-        })
+        .any(|target| inodes.iter().any(|inode| target.as_os_str() == inode.as_str()))
 }
 
 #[cfg(test)]

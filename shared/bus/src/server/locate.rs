@@ -12,10 +12,7 @@ use std::process::Command;
 use super::fetch;
 
 /// Oldest server that is used: it acknowledges an atomic batch after one fsync, and earlier ones lack batch limits.
-pub const MINIMUM: Version = Version {
-    major: 2,
-    minor: 15,
-};
+pub const MINIMUM: Version = Version { major: 2, minor: 15 };
 
 /// Where a `nats-server` may come from. These are values: whoever calls reads its own flags and environment.
 #[derive(Debug, Clone, Default)]
@@ -52,10 +49,7 @@ impl Supply {
 /// [`SupplyError::Named`] when a path that was given explicitly does not work, [`SupplyError::NotFound`] when nothing
 /// does; both say what to do.
 pub fn find(supply: &Supply) -> Result<PathBuf, SupplyError> {
-    let named = [
-        ("the command line", &supply.flag),
-        ("NATS_SERVER_BIN", &supply.env),
-    ];
+    let named = [("the command line", &supply.flag), ("NATS_SERVER_BIN", &supply.env)];
     for (origin, path) in named {
         if let Some(path) = path {
             usable(path).map_err(|source| SupplyError::Named {
@@ -67,11 +61,10 @@ pub fn find(supply: &Supply) -> Result<PathBuf, SupplyError> {
         }
     }
     let mut tried = Vec::new();
-    let candidates: Vec<PathBuf> =
-        std::env::split_paths(supply.path.as_deref().unwrap_or_default())
-            .map(|dir| dir.join("nats-server"))
-            .filter(|path| path.is_file())
-            .collect();
+    let candidates: Vec<PathBuf> = std::env::split_paths(supply.path.as_deref().unwrap_or_default())
+        .map(|dir| dir.join("nats-server"))
+        .filter(|path| path.is_file())
+        .collect();
     for path in &candidates {
         match usable(path) {
             Ok(()) => return Ok(path.clone()),
@@ -85,17 +78,10 @@ pub fn find(supply: &Supply) -> Result<PathBuf, SupplyError> {
         tried.push("PATH: no nats-server on it".to_owned());
     }
     match &supply.cache_dir {
-        None => tried.push(
-            "download: no cache folder is known (neither XDG_CACHE_HOME nor HOME is set)"
-                .to_owned(),
-        ),
+        None => tried.push("download: no cache folder is known (neither XDG_CACHE_HOME nor HOME is set)".to_owned()),
         Some(cache) => match fetch::cached_or_fetched(cache) {
             Ok(path) => return Ok(path),
-            Err(why) => tried.push(format!(
-                "download into {}: {}",
-                cache.display(),
-                chain(&why)
-            )),
+            Err(why) => tried.push(format!("download into {}: {}", cache.display(), chain(&why))),
         },
     }
     Err(SupplyError::NotFound { tried })
@@ -103,10 +89,7 @@ pub fn find(supply: &Supply) -> Result<PathBuf, SupplyError> {
 
 /// Whether the program at `path` is a server that is new enough.
 pub(super) fn usable(path: &Path) -> Result<(), Unusable> {
-    let output = Command::new(path)
-        .arg("--version")
-        .output()
-        .map_err(Unusable::NotRun)?;
+    let output = Command::new(path).arg("--version").output().map_err(Unusable::NotRun)?;
     let text = String::from_utf8_lossy(&output.stdout);
     match Version::parse(&text) {
         Some(version) if version >= MINIMUM => Ok(()),
@@ -179,10 +162,7 @@ pub struct Version {
 
 impl Version {
     fn parse(output: &str) -> Option<Self> {
-        let (major, rest) = output
-            .trim()
-            .strip_prefix("nats-server: v")?
-            .split_once('.')?;
+        let (major, rest) = output.trim().strip_prefix("nats-server: v")?.split_once('.')?;
         let minor = rest.split(|c: char| !c.is_ascii_digit()).next()?;
         Some(Self {
             major: major.parse().ok()?,

@@ -22,10 +22,7 @@ pub async fn sync_always(monitor_url: &str) -> Result<bool, MonitorError> {
     let jsz = get_json(monitor_url, "/jsz?config=1").await?;
     let config = jsz.get("config").ok_or(MonitorError::NoJetStream)?;
     // The server leaves the key out when it is false.
-    Ok(config
-        .get("sync_always")
-        .and_then(Value::as_bool)
-        .unwrap_or(false))
+    Ok(config.get("sync_always").and_then(Value::as_bool).unwrap_or(false))
 }
 
 /// The document at `path` of the monitoring port, for example `/varz`.
@@ -67,9 +64,7 @@ async fn get(authority: &str, path: &str) -> io::Result<Vec<u8>> {
 #[derive(Debug, thiserror::Error)]
 pub enum MonitorError {
     /// It cannot be reached.
-    #[error(
-        "the monitoring port of nats-server cannot be reached; is `http` set in its configuration?"
-    )]
+    #[error("the monitoring port of nats-server cannot be reached; is `http` set in its configuration?")]
     Io(#[source] io::Error),
     /// It accepted and then said nothing.
     #[error("the monitoring port of nats-server did not answer within {waited:?}")]

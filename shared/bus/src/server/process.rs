@@ -38,10 +38,7 @@ impl Server {
             move |source| StartError::Io { path, source }
         };
         fs::create_dir_all(&config.state_dir).map_err(io(&config.state_dir))?;
-        config.state_dir = config
-            .state_dir
-            .canonicalize()
-            .map_err(io(&config.state_dir))?;
+        config.state_dir = config.state_dir.canonicalize().map_err(io(&config.state_dir))?;
         for addr in [config.listen, loopback(config.monitor_port)] {
             ensure_free(addr)?;
         }
@@ -257,10 +254,7 @@ async fn until_ready(child: &mut Child, config: &ServerConfig) -> Result<Running
     // A start takes about 20 ms; the file is the only sign the server gives.
     let poll = Duration::from_millis(2);
     while asked.elapsed() < config.ready_within {
-        if let Some(running) = child
-            .id()
-            .and_then(|pid| read_ports(&config.state_dir, pid))
-        {
+        if let Some(running) = child.id().and_then(|pid| read_ports(&config.state_dir, pid)) {
             return Ok(running);
         }
         if let Ok(Some(status)) = child.try_wait() {

@@ -27,11 +27,7 @@ impl Running {
     /// The server that runs on the state folder of `config`, whoever started it. `None` when none does, and off Linux.
     #[must_use]
     pub fn find(config: &ServerConfig) -> Option<Self> {
-        let pid = fs::read_to_string(config.pid_file())
-            .ok()?
-            .trim()
-            .parse()
-            .ok()?;
+        let pid = fs::read_to_string(config.pid_file()).ok()?.trim().parse().ok()?;
         if !is_ours(pid, config) {
             return None;
         }
@@ -42,10 +38,7 @@ impl Running {
 /// Whether `pid` is a live server that was started with this configuration file.
 pub(super) fn is_ours(pid: u32, config: &ServerConfig) -> bool {
     let file = config.file();
-    !is_zombie(pid)
-        && holder::command(pid)
-            .iter()
-            .any(|arg| Path::new(arg) == file)
+    !is_zombie(pid) && holder::command(pid).iter().any(|arg| Path::new(arg) == file)
 }
 
 /// A killed process whose parent has not collected it keeps its pid and runs no more.

@@ -6,17 +6,11 @@ use super::*;
 fn versions_are_read_from_what_the_server_prints() {
     assert_eq!(
         Version::parse("nats-server: v2.15.1\n"),
-        Some(Version {
-            major: 2,
-            minor: 15
-        })
+        Some(Version { major: 2, minor: 15 })
     );
     assert_eq!(
         Version::parse("nats-server: v2.16.0-preview.1"),
-        Some(Version {
-            major: 2,
-            minor: 16
-        })
+        Some(Version { major: 2, minor: 16 })
     );
     assert_eq!(Version::parse("bash: 5.2"), None);
 }
