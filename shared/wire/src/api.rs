@@ -9,12 +9,9 @@ mod detail;
 mod list;
 
 pub use crate::data::runtime::RetryClass;
-pub use detail::{
-    Session, SessionDetail, SessionDetailRequest, SessionRequest, Span, StoredEvent, Turn,
-};
+pub use detail::{Session, SessionDetail, SessionDetailRequest, SessionRequest, Span, StoredEvent, Turn};
 pub use list::{
-    Cursor, HostSummary, HostsList, HostsListRequest, SessionSummary, SessionsList,
-    SessionsListRequest, Tokens,
+    Cursor, HostSummary, HostsList, HostsListRequest, SessionSummary, SessionsList, SessionsListRequest, Tokens,
 };
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
@@ -157,10 +154,9 @@ impl ApiError {
     pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
         let retry_class = match kind {
             ErrorKind::Unavailable | ErrorKind::Internal => RetryClass::SafeRetry,
-            ErrorKind::BadRequest
-            | ErrorKind::NotFound
-            | ErrorKind::Ambiguous
-            | ErrorKind::Version => RetryClass::DoNotRetry,
+            ErrorKind::BadRequest | ErrorKind::NotFound | ErrorKind::Ambiguous | ErrorKind::Version => {
+                RetryClass::DoNotRetry
+            }
         };
         Self {
             kind,

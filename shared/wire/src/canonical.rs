@@ -29,12 +29,7 @@ pub fn input_digest(input: &RawValue) -> InputDigest {
     };
     debug_assert!(written.is_ok(), "invariant: a hasher takes every byte");
     let digest = hash.0.finalize();
-    InputDigest(
-        digest
-            .iter()
-            .take(8)
-            .fold(0, |n, byte| n << 8 | u64::from(*byte)),
-    )
+    InputDigest(digest.iter().take(8).fold(0, |n, byte| n << 8 | u64::from(*byte)))
 }
 
 /// The digest as events carry it: 16 hexadecimal digits.
@@ -51,9 +46,7 @@ pub fn parse_hex(text: &str) -> Option<InputDigest> {
 
 fn write(value: &Value, to: &mut Hashing) -> serde_json::Result<()> {
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            serde_json::to_writer(to, value)
-        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => serde_json::to_writer(to, value),
         Value::Array(items) => {
             to.0.update(b"[");
             for item in items {
@@ -105,10 +98,7 @@ mod tests {
     #[test]
     fn order_space_and_explanation_do_not_matter() {
         let plain = of(r#"{"command":"ls","cwd":"/"}"#);
-        assert_eq!(
-            of(r#"{ "cwd":"\u002f", "command":"ls", "description":"list" }"#),
-            plain
-        );
+        assert_eq!(of(r#"{ "cwd":"\u002f", "command":"ls", "description":"list" }"#), plain);
         assert_ne!(of(r#"{"command":"ls -l","cwd":"/"}"#), plain);
         assert_ne!(of(r#"{"a":[1,2]}"#), of(r#"{"a":[12]}"#));
         assert_ne!(of(r#"{"a":{"description":1}}"#), of(r#"{"a":{}}"#));

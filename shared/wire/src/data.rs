@@ -17,8 +17,7 @@ use serde::{Deserialize, Serialize};
 pub trait Payload: Serialize {
     /// The payload as an envelope carries it.
     fn to_raw(&self) -> RawData {
-        serde_json::value::to_raw_value(self)
-            .expect("invariant: a payload is an object whose keys are strings")
+        serde_json::value::to_raw_value(self).expect("invariant: a payload is an object whose keys are strings")
     }
 }
 
@@ -65,10 +64,7 @@ impl Tombstone {
     /// The tombstone of an observation.
     pub const fn new(original_id: muster_domain::ids::EventId, reason: String) -> Self {
         Self {
-            tombstone: Refused {
-                reason,
-                original_id,
-            },
+            tombstone: Refused { reason, original_id },
         }
     }
 }

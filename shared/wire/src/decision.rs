@@ -1,9 +1,7 @@
 //! What the domain concluded, as events.
 
 use crate::data::Payload;
-use crate::data::runtime::{
-    Alert, HostPresence, LeaderElected, RuntimeMetadata, SessionLost, StateChanged,
-};
+use crate::data::runtime::{Alert, HostPresence, LeaderElected, RuntimeMetadata, SessionLost, StateChanged};
 use crate::envelope::{Envelope, RawData};
 use muster_domain::conclusion::{Cause, Conclusion, Draft};
 use muster_domain::family::{EventType, LeaderKind};
@@ -34,13 +32,7 @@ pub fn envelope(draft: &Draft, id: EventId, at: Timestamp) -> Envelope {
 }
 
 /// The event with which a leader begins; its subject is what every decision is fenced by.
-pub fn elected(
-    instance: InstanceId,
-    term: u64,
-    version: &str,
-    id: EventId,
-    at: Timestamp,
-) -> Envelope {
+pub fn elected(instance: InstanceId, term: u64, version: &str, id: EventId, at: Timestamp) -> Envelope {
     let event_type = EventType::Leader(LeaderKind::Elected);
     let elected = LeaderElected {
         runtime: RuntimeMetadata::unasked(event_type.kind(), id),
@@ -174,9 +166,7 @@ mod tests {
                     key: "k".to_owned(),
                     summary: "s".to_owned(),
                 },
-                Decision::AlertRaised {
-                    key: "k".to_owned(),
-                },
+                Decision::AlertRaised { key: "k".to_owned() },
             ),
         ];
         for (conclusion, decision) in facts {

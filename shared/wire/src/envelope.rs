@@ -128,10 +128,7 @@ const fn exact() -> bool {
     true
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks with a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
 const fn is_exact(exact: &bool) -> bool {
     *exact
 }
@@ -142,11 +139,7 @@ const SCHEMA_VERSION: u32 = 1;
 impl Envelope {
     /// Where it is published.
     pub fn subject(&self) -> Subject {
-        Subject::new(
-            self.event_type.clone(),
-            self.host.clone(),
-            self.session.clone(),
-        )
+        Subject::new(self.event_type.clone(), self.host.clone(), self.session.clone())
     }
 
     /// The document as bytes.

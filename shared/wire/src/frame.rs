@@ -311,10 +311,7 @@ mod tests {
         );
         assert_eq!(header(256), Ok([0, 0, 1, 0]));
         assert!(header(FRAME_BYTES_MAX + 1).is_err());
-        assert_eq!(
-            length(header(FRAME_BYTES_MAX).unwrap()),
-            Ok(FRAME_BYTES_MAX)
-        );
+        assert_eq!(length(header(FRAME_BYTES_MAX).unwrap()), Ok(FRAME_BYTES_MAX));
     }
 
     #[test]
@@ -351,10 +348,7 @@ mod tests {
     fn an_unknown_frame_is_named() {
         let error = ClientFrame::read(br#"{"type":"stop"}"#).unwrap_err();
         assert_eq!(error.to_string(), "unknown frame type \"stop\"");
-        assert!(matches!(
-            ServerFrame::read(b"{}"),
-            Err(FrameError::Malformed(_))
-        ));
+        assert!(matches!(ServerFrame::read(b"{}"), Err(FrameError::Malformed(_))));
     }
 
     #[test]
@@ -365,10 +359,7 @@ mod tests {
             answer: None,
         });
         let text = serde_json::to_string(&answer).unwrap();
-        assert_eq!(
-            text,
-            r#"{"type":"hook_answer","event_id":null,"exit_code":0}"#
-        );
+        assert_eq!(text, r#"{"type":"hook_answer","event_id":null,"exit_code":0}"#);
         assert!(matches!(
             ServerFrame::read(text.as_bytes()),
             Ok(ServerFrame::HookAnswer(_))

@@ -169,26 +169,14 @@ mod tests {
     #[test]
     fn both_key_styles_and_a_hint_name_the_hook() {
         let claude = br#"{"session_id":"s","hook_event_name":"FileChanged","event":"change"}"#;
-        assert_eq!(
-            Incoming::read(claude, None).unwrap().hook,
-            HookName::FileChanged
-        );
+        assert_eq!(Incoming::read(claude, None).unwrap().hook, HookName::FileChanged);
         let copilot = br#"{"sessionId":"s","timestamp":1795267134318,"toolName":"bash","toolArgs":{"command":"ls"}}"#;
         let read = Incoming::read(copilot, Some("preToolUse")).unwrap();
-        assert_eq!(
-            (read.hook, read.name.as_str()),
-            (HookName::PreToolUse, "preToolUse")
-        );
+        assert_eq!((read.hook, read.name.as_str()), (HookName::PreToolUse, "preToolUse"));
         assert_eq!(read.time.map(Timestamp::as_millis), Some(1_795_267_134_318));
-        assert_eq!(
-            read.tool_input.map(RawValue::get),
-            Some(r#"{"command":"ls"}"#)
-        );
+        assert_eq!(read.tool_input.map(RawValue::get), Some(r#"{"command":"ls"}"#));
         let trusty = br#"{"session_id":"s","event":"PermissionGranted","tool":"Bash"}"#;
-        assert_eq!(
-            Incoming::read(trusty, None).unwrap().hook,
-            HookName::PermissionGranted
-        );
+        assert_eq!(Incoming::read(trusty, None).unwrap().hook, HookName::PermissionGranted);
     }
 
     #[test]
@@ -200,18 +188,12 @@ mod tests {
         assert!(matches!(read(b""), Reject::NotJson(_)));
         assert!(matches!(read(b"[1]"), Reject::NotAnObject));
         assert!(matches!(read(b"\"a\""), Reject::NotAnObject));
-        assert!(matches!(
-            read(br#"{"session_id":"s"}"#),
-            Reject::MissingEvent
-        ));
+        assert!(matches!(read(br#"{"session_id":"s"}"#), Reject::MissingEvent));
         assert!(matches!(
             read(br#"{"event":"??","session_id":"s"}"#),
             Reject::BadEvent(_)
         ));
-        assert!(matches!(
-            read(br#"{"event":"Stop"}"#),
-            Reject::MissingSession
-        ));
+        assert!(matches!(read(br#"{"event":"Stop"}"#), Reject::MissingSession));
         assert!(matches!(
             read(br#"{"event":"Stop","session_id":7}"#),
             Reject::MissingSession
@@ -220,14 +202,8 @@ mod tests {
             read(br#"{"event":"Stop","session_id":"a\nb"}"#),
             Reject::BadSession(_)
         ));
-        assert!(matches!(
-            read(&vec![b' '; BODY_BYTES_MAX + 1]),
-            Reject::TooLarge { .. }
-        ));
-        let deep = format!(
-            r#"{{"event":"Stop","session_id":"s","x":{}}}"#,
-            "[".repeat(200)
-        );
+        assert!(matches!(read(&vec![b' '; BODY_BYTES_MAX + 1]), Reject::TooLarge { .. }));
+        let deep = format!(r#"{{"event":"Stop","session_id":"s","x":{}}}"#, "[".repeat(200));
         assert!(matches!(read(deep.as_bytes()), Reject::TooDeep));
     }
 

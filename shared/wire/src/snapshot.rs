@@ -55,11 +55,7 @@ pub enum SnapshotError {
 ///
 /// # Errors
 /// Only when memory for it cannot be had.
-pub fn encode(
-    fleet: &Fleet,
-    stream: &str,
-    stream_created: Timestamp,
-) -> Result<Vec<u8>, serde_json::Error> {
+pub fn encode(fleet: &Fleet, stream: &str, stream_created: Timestamp) -> Result<Vec<u8>, serde_json::Error> {
     let state = serde_json::to_vec(fleet)?;
     let header = Header {
         schema: SCHEMA,
@@ -102,9 +98,7 @@ fn split(bytes: &[u8]) -> Result<(Header, &[u8]), SnapshotError> {
         .ok_or(SnapshotError::Headless)?;
     let header: Header = serde_json::from_slice(&bytes[..end])?;
     if header.schema != SCHEMA {
-        return Err(SnapshotError::Schema {
-            found: header.schema,
-        });
+        return Err(SnapshotError::Schema { found: header.schema });
     }
     Ok((header, &bytes[end + 1..]))
 }

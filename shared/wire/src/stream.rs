@@ -8,8 +8,8 @@ mod line;
 
 use crate::data::Payload;
 use crate::data::turn::{
-    Link, ModelChanged, Note, StatusChanged, TokenUsage, TokenUsageChanged, TurnEnd, TurnStart,
-    TurnState, TurnStateChanged,
+    Link, ModelChanged, Note, StatusChanged, TokenUsage, TokenUsageChanged, TurnEnd, TurnStart, TurnState,
+    TurnStateChanged,
 };
 use crate::envelope::RawData;
 use line::{Line, Message};
@@ -95,16 +95,10 @@ impl StreamTurns {
         match (&*line.kind, line.subtype.as_deref()) {
             ("system", Some("init")) | ("init", _) => self.init(line, said),
             ("system", Some("task_started")) => link(line, said),
-            ("system", Some("status")) => {
-                self.compaction(line.status.as_deref() == Some("compacting"), said)
-            }
+            ("system", Some("status")) => self.compaction(line.status.as_deref() == Some("compacting"), said),
             ("system", Some("compact_boundary")) => {
                 self.compaction(false, said);
-                if let Some(used_tokens) = line
-                    .compact_metadata
-                    .as_ref()
-                    .and_then(|compact| compact.post_tokens)
-                {
+                if let Some(used_tokens) = line.compact_metadata.as_ref().and_then(|compact| compact.post_tokens) {
                     self.context(used_tokens, TokenUsage::default(), said);
                 }
             }
@@ -220,11 +214,7 @@ impl StreamTurns {
     }
 
     fn result(&mut self, line: &Line<'_>, said: &mut Said) {
-        let result = line
-            .subtype
-            .as_deref()
-            .or(line.status.as_deref())
-            .unwrap_or("success");
+        let result = line.subtype.as_deref().or(line.status.as_deref()).unwrap_or("success");
         let ok = result == "success" && line.is_error != Some(true);
         let ending = TurnEnd {
             duration_ms: line.duration_ms(),
@@ -235,9 +225,7 @@ impl StreamTurns {
             terminal_reason: line.terminal_reason.as_deref().map(ToOwned::to_owned),
             ..self.ending(ok, result.to_owned())
         };
-        self.window_tokens = line
-            .window_tokens(self.model.as_deref())
-            .or(self.window_tokens);
+        self.window_tokens = line.window_tokens(self.model.as_deref()).or(self.window_tokens);
         let usage = ending.usage;
         self.end(said, ending);
         if let Some((_, last)) = &self.measured {
@@ -249,21 +237,14 @@ impl StreamTurns {
     fn ending(&self, ok: bool, result: String) -> TurnEnd {
         TurnEnd {
             run: self.run.clone(),
-            index: self
-                .turn
-                .as_ref()
-                .map_or(self.next_index, |turn| turn.index),
+            index: self.turn.as_ref().map_or(self.next_index, |turn| turn.index),
             ok,
             result,
             duration_ms: None,
             num_turns: None,
             usage: TokenUsage::default(),
             run_cost_usd: None,
-            tools: self
-                .turn
-                .as_ref()
-                .map(|turn| turn.tools.clone())
-                .unwrap_or_default(),
+            tools: self.turn.as_ref().map(|turn| turn.tools.clone()).unwrap_or_default(),
             stop_reason: None,
             terminal_reason: None,
         }
@@ -319,11 +300,7 @@ fn link(line: &Line<'_>, said: &mut Said) {
     let Some(link) = line.subagent() else {
         return;
     };
-    let text = line
-        .description
-        .as_deref()
-        .unwrap_or("subagent started")
-        .to_owned();
+    let text = line.description.as_deref().unwrap_or("subagent started").to_owned();
     push(
         said,
         TurnKind::Note,

@@ -49,11 +49,7 @@ pub enum SubjectError {
 
 impl Subject {
     /// The subject of an event.
-    pub const fn new(
-        event_type: EventType,
-        host: Option<HostName>,
-        session: Option<SessionId>,
-    ) -> Self {
+    pub const fn new(event_type: EventType, host: Option<HostName>, session: Option<SessionId>) -> Self {
         Self {
             event_type,
             host,
@@ -76,9 +72,7 @@ impl Subject {
             .find(|family| family.tokens() == (area, topic));
         let family = family.ok_or_else(|| UnknownType::Family(format!("{area}.{topic}")))?;
         let host = named(host)?.map(|name| HostName::new(&name)).transpose()?;
-        let session = named(session)?
-            .map(|name| SessionId::new(&name))
-            .transpose()?;
+        let session = named(session)?.map(|name| SessionId::new(&name)).transpose()?;
         Ok(Self {
             event_type: EventType::of(family, kind)?,
             host,
@@ -237,10 +231,7 @@ mod tests {
             "runtime.status.*.*.*"
         );
         assert_eq!(
-            Filter::all()
-                .area(Family::AgentHook)
-                .host(web())
-                .to_string(),
+            Filter::all().area(Family::AgentHook).host(web()).to_string(),
             "agent.*.*.web-01.*"
         );
     }

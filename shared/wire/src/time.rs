@@ -5,11 +5,14 @@ use serde::{Deserialize, Deserializer, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// The first millisecond of the year 0 and the last of the year 9999: what RFC 3339 can say.
+const SAYABLE_MS: (i64, i64) = (-62_167_219_200_000, 253_402_300_799_999);
+
 /// `2026-11-21T12:00:00.123Z`. A moment outside the years 0–9999 is shown as the nearest one inside.
 pub fn format(at: Timestamp) -> String {
-    let nanos = i128::from(at.as_millis()) * 1_000_000;
-    let moment =
-        OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let ms = at.as_millis().clamp(SAYABLE_MS.0, SAYABLE_MS.1);
+    let nanos = i128::from(ms) * 1_000_000;
+    let moment = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let (date, clock) = (moment.date(), moment.time());
     format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
@@ -25,9 +28,7 @@ pub fn format(at: Timestamp) -> String {
 
 /// Reads RFC 3339 with any offset; `None` when it is none.
 pub fn parse(text: &str) -> Option<Timestamp> {
-    let nanos = OffsetDateTime::parse(text, &Rfc3339)
-        .ok()?
-        .unix_timestamp_nanos();
+    let nanos = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
     i64::try_from(nanos.div_euclid(1_000_000))
         .ok()
         .map(Timestamp::from_millis)
@@ -35,9 +36,7 @@ pub fn parse(text: &str) -> Option<Timestamp> {
 
 /// The moment a reader of the system's clock sees.
 pub fn from_system(now: std::time::SystemTime) -> Timestamp {
-    let since = now
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -66,10 +65,7 @@ pub mod optional {
     ///
     /// # Errors
     /// Those of the serializer.
-    pub fn serialize<S: Serializer>(
-        at: &Option<Timestamp>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
         match at {
             Some(at) => super::serialize(at, serializer),
             None => serializer.serialize_none(),
@@ -80,15 +76,10 @@ pub mod optional {
     ///
     /// # Errors
     /// When there is a text and it is no RFC 3339 timestamp.
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Timestamp>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
         let text = Option::<std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.map(|text| {
-            super::parse(&text)
-                .ok_or_else(|| serde::de::Error::custom("expected an RFC 3339 timestamp"))
-        })
-        .transpose()
+        text.map(|text| super::parse(&text).ok_or_else(|| serde::de::Error::custom("expected an RFC 3339 timestamp")))
+            .transpose()
     }
 }
 
@@ -102,6 +93,12 @@ mod tests {
         let at = parse("2026-11-21T13:00:00.123456+01:00").unwrap();
         assert_eq!(format(at), "2026-11-21T12:00:00.123Z");
         assert_eq!(parse("yesterday"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_said_becomes_the_nearest_moment_that_can() {
+        assert_eq!(format(Timestamp::from_millis(i64::MAX)), "9999-12-31T23:59:59.999Z");
+        assert_eq!(format(Timestamp::from_millis(i64::MIN)), "0000-01-01T00:00:00.000Z");
     }
 
     proptest! {

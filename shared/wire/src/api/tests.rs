@@ -42,10 +42,7 @@ fn envelope(n: u64, kind: &str, data: &str) -> crate::Envelope {
 fn fleet() -> Fleet {
     let mut fleet = Fleet::new(Settings::default());
     let events = [
-        (
-            "agent.hook.session_start",
-            r#"{"cwd":"/app","source":"startup"}"#,
-        ),
+        ("agent.hook.session_start", r#"{"cwd":"/app","source":"startup"}"#),
         (
             "agent.hook.user_prompt_submit",
             r#"{"prompt_id":"p","prompt":"do it","muster":{"run":"r"}}"#,
@@ -63,10 +60,7 @@ fn fleet() -> Fleet {
             "agent.turn.turn_end",
             r#"{"run":"r","index":0,"ok":true,"result":"success","usage":{"input_tokens":10,"output_tokens":2},"run_cost_usd":0.03105,"tools":{"Bash":1}}"#,
         ),
-        (
-            "agent.hook.stop",
-            r#"{"prompt_id":"p","muster":{"run":"r"}}"#,
-        ),
+        ("agent.hook.stop", r#"{"prompt_id":"p","muster":{"run":"r"}}"#),
     ];
     for (seq, (kind, data)) in (1..).zip(events) {
         let bytes = envelope(seq, kind, data).encode().unwrap();
@@ -104,8 +98,7 @@ fn a_row_has_what_programs_were_promised() {
 #[test]
 fn a_detail_travels_with_its_events_as_they_are() {
     let fleet = fleet();
-    let event =
-        RawData::from(serde_json::value::RawValue::from_string(r#"{"id": 1}"#.to_owned()).unwrap());
+    let event = RawData::from(serde_json::value::RawValue::from_string(r#"{"id": 1}"#.to_owned()).unwrap());
     let detail = SessionDetail {
         session: view::session(&fleet, &key()).unwrap().into(),
         turns: view::turns(fleet.session(&key()).unwrap())
@@ -125,10 +118,7 @@ fn a_detail_travels_with_its_events_as_they_are() {
     assert_eq!(read.body.turns, detail.turns);
     assert_eq!(read.body.events[0].event.get(), r#"{"id": 1}"#);
     let span = &read.body.turns[0].spans[0];
-    assert_eq!(
-        (span.kind.as_str(), span.outcome.as_str()),
-        ("tool", "failed")
-    );
+    assert_eq!((span.kind.as_str(), span.outcome.as_str()), ("tool", "failed"));
     assert_eq!(span.tool.as_deref(), Some("Bash"));
     assert_eq!(span.error.as_deref(), Some("Exit code 1"));
 }
@@ -136,10 +126,7 @@ fn a_detail_travels_with_its_events_as_they_are() {
 #[test]
 fn a_refusal_is_not_taken_for_an_answer() {
     let error = ApiError::new(ErrorKind::NotFound, "no session \"x\"");
-    let bytes = serde_json::to_vec(&Failure {
-        error: error.clone(),
-    })
-    .unwrap();
+    let bytes = serde_json::to_vec(&Failure { error: error.clone() }).unwrap();
     assert_eq!(
         String::from_utf8_lossy(&bytes),
         r#"{"error":{"type":"not_found","title":"not found","detail":"no session \"x\"","retry_class":"do_not_retry"}}"#
@@ -198,10 +185,7 @@ fn a_snapshot_brings_the_same_state_back() {
     let (header, read) = snapshot::decode(&bytes).unwrap();
     assert_eq!((header.last_seq, header.stream.as_str()), (7, "EVENTS"));
     assert_eq!(read, fleet);
-    assert_eq!(
-        snapshot::digest(&read).unwrap(),
-        snapshot::digest(&fleet).unwrap()
-    );
+    assert_eq!(snapshot::digest(&read).unwrap(), snapshot::digest(&fleet).unwrap());
     assert_ne!(
         snapshot::digest(&Fleet::new(Settings::default())).unwrap(),
         snapshot::digest(&fleet).unwrap()
@@ -215,18 +199,12 @@ fn a_damaged_or_foreign_snapshot_is_told_apart() {
     let mut damaged = bytes.clone();
     let last = damaged.len() - 2;
     damaged[last] ^= 1;
-    assert!(matches!(
-        snapshot::decode(&damaged),
-        Err(SnapshotError::Damaged)
-    ));
+    assert!(matches!(snapshot::decode(&damaged), Err(SnapshotError::Damaged)));
     assert!(matches!(
         snapshot::decode(&bytes[..bytes.len() / 2]),
         Err(SnapshotError::Damaged)
     ));
-    assert!(matches!(
-        snapshot::decode(b""),
-        Err(SnapshotError::Headless)
-    ));
+    assert!(matches!(snapshot::decode(b""), Err(SnapshotError::Headless)));
     let foreign = String::from_utf8(bytes)
         .unwrap()
         .replacen("\"schema\":1", "\"schema\":999", 1);

@@ -76,10 +76,7 @@ pub struct Overflow {
     pub bytes: u64,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks with a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
 const fn is_zero(n: &u64) -> bool {
     *n == 0
 }

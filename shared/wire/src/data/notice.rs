@@ -27,10 +27,6 @@ pub struct Delivery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// When it is tried again.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "time::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::optional")]
     pub next_at: Option<Timestamp>,
 }

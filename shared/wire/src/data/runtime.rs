@@ -169,9 +169,6 @@ mod tests {
         assert_eq!(RetryClass::of("heartbeat_session"), RetryClass::SafeRetry);
         assert_eq!(RetryClass::of("never_heard_of"), RetryClass::SafeRetry);
         assert_eq!(RetryClass::of("takeover_session"), RetryClass::DoNotRetry);
-        assert_eq!(
-            RetryClass::of("compact_memory"),
-            RetryClass::RetryAfterReread
-        );
+        assert_eq!(RetryClass::of("compact_memory"), RetryClass::RetryAfterReread);
     }
 }

@@ -167,16 +167,10 @@ struct Text<'a> {
 impl OutputLine {
     /// The line `n` of a run.
     pub fn new(run: RunId, n: u64, line: &str) -> Self {
-        let object =
-            line.trim_start().starts_with('{') && check_depth(line.as_bytes(), JSON_DEPTH_MAX);
-        let raw = object
-            .then(|| serde_json::from_str::<&RawValue>(line).ok())
-            .flatten();
+        let object = line.trim_start().starts_with('{') && check_depth(line.as_bytes(), JSON_DEPTH_MAX);
+        let raw = object.then(|| serde_json::from_str::<&RawValue>(line).ok()).flatten();
         let line = raw.map_or_else(
-            || {
-                serde_json::value::to_raw_value(&Text { text: line })
-                    .expect("invariant: a text is JSON")
-            },
+            || serde_json::value::to_raw_value(&Text { text: line }).expect("invariant: a text is JSON"),
             ToOwned::to_owned,
         );
         Self { run, n, line }

@@ -119,9 +119,7 @@ fn context(name: &HookName, members: &Members<'_>) -> Option<Said> {
         return None;
     }
     if members.text(Field::Status)? == "failed" {
-        return Some(Said::Hook(HookBody::StopFailed {
-            error: error(members),
-        }));
+        return Some(Said::Hook(HookBody::StopFailed { error: error(members) }));
     }
     let usage: Total<'_> = read(members.raw(Field::TokenUsage)?.get())?;
     let used_tokens = count(usage.total_tokens?)?;
@@ -173,9 +171,7 @@ fn said(name: &HookName, members: &Members<'_>, note: &Note<'_>) -> Option<HookB
         HookName::Stop => HookBody::Stopped {
             background_tasks: background_tasks(members),
         },
-        HookName::StopFailure => HookBody::StopFailed {
-            error: error(members),
-        },
+        HookName::StopFailure => HookBody::StopFailed { error: error(members) },
         HookName::PreCompact => HookBody::CompactionStarted,
         HookName::PostCompact => HookBody::CompactionEnded,
         HookName::Notification => notification(members)?,
@@ -184,9 +180,7 @@ fn said(name: &HookName, members: &Members<'_>, note: &Note<'_>) -> Option<HookB
         },
         HookName::ElicitationResult | HookName::PermissionGranted => HookBody::InputGiven,
         HookName::CwdChanged => HookBody::CwdChanged {
-            cwd: members
-                .owned(Field::NewCwd)
-                .or_else(|| members.owned(Field::Cwd))?,
+            cwd: members.owned(Field::NewCwd).or_else(|| members.owned(Field::Cwd))?,
         },
         HookName::Setup
         | HookName::UserPromptExpansion
@@ -225,9 +219,7 @@ fn prompt(members: &Members<'_>) -> Option<HookBody> {
 fn tool(members: &Members<'_>, note: &Note<'_>) -> Option<ToolUse> {
     let tool: ToolName = members.name(Field::Tool)?;
     let input = members.raw(Field::ToolInput);
-    let noted = note
-        .input_digest
-        .and_then(|hex| canonical::parse_hex(&text(hex)?));
+    let noted = note.input_digest.and_then(|hex| canonical::parse_hex(&text(hex)?));
     let asks_user = ASKING.contains(&tool.as_str());
     let question = if asks_user {
         input.and_then(summary::question)
@@ -266,10 +258,7 @@ fn ended(members: &Members<'_>, note: &Note<'_>) -> Option<HookBody> {
         .raw(Field::ToolResponse)
         .and_then(|raw| read(raw.get()))
         .unwrap_or_default();
-    let refused = response
-        .result_type
-        .and_then(text)
-        .filter(|kind| kind != "success");
+    let refused = response.result_type.and_then(text).filter(|kind| kind != "success");
     let outcome = if let Some(error) = response.error {
         ToolOutcome::Failed {
             error: message(error).unwrap_or_default(),
@@ -290,9 +279,7 @@ fn ended(members: &Members<'_>, note: &Note<'_>) -> Option<HookBody> {
         tool: tool(members, note)?,
         outcome,
         duration_ms: members.count(Field::Duration),
-        spawned: response
-            .agent_id
-            .and_then(|id| text(id)?.parse::<SubagentId>().ok()),
+        spawned: response.agent_id.and_then(|id| text(id)?.parse::<SubagentId>().ok()),
     })
 }
 
@@ -314,10 +301,7 @@ fn failed(members: &Members<'_>, note: &Note<'_>) -> Option<HookBody> {
 }
 
 fn error(members: &Members<'_>) -> String {
-    members
-        .raw(Field::Error)
-        .and_then(message)
-        .unwrap_or_default()
+    members.raw(Field::Error).and_then(message).unwrap_or_default()
 }
 
 /// The words of an error, which is a text or an object with a message.
@@ -353,14 +337,12 @@ fn background_tasks(members: &Members<'_>) -> u32 {
 fn notification(members: &Members<'_>) -> Option<HookBody> {
     let kind = members.owned(Field::Notification)?;
     match kind.as_str() {
-        "elicitation_dialog" | "elicitation_url_dialog" | "agent_needs_input" => {
-            Some(HookBody::InputAwaited {
-                reason: members
-                    .text(Field::Message)
-                    .and_then(|text| first_line(&text, LINE_CHARS))
-                    .unwrap_or(kind),
-            })
-        }
+        "elicitation_dialog" | "elicitation_url_dialog" | "agent_needs_input" => Some(HookBody::InputAwaited {
+            reason: members
+                .text(Field::Message)
+                .and_then(|text| first_line(&text, LINE_CHARS))
+                .unwrap_or(kind),
+        }),
         "elicitation_complete" | "elicitation_response" => Some(HookBody::InputGiven),
         _ => None,
     }

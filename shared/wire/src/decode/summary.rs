@@ -123,27 +123,12 @@ mod tests {
 
     #[test]
     fn the_most_telling_member_is_shown() {
-        assert_eq!(
-            line(r#"{"description":"d","command":"ls\n-l"}"#).as_deref(),
-            Some("ls")
-        );
-        assert_eq!(
-            line(r#"{"content":"c","file_path":"/a"}"#).as_deref(),
-            Some("/a")
-        );
-        assert_eq!(
-            line(r#"{"path":"/a","pattern":"fn "}"#).as_deref(),
-            Some("fn")
-        );
-        assert_eq!(
-            line(r#"{"prompt":"p","description":"d"}"#).as_deref(),
-            Some("d")
-        );
+        assert_eq!(line(r#"{"description":"d","command":"ls\n-l"}"#).as_deref(), Some("ls"));
+        assert_eq!(line(r#"{"content":"c","file_path":"/a"}"#).as_deref(), Some("/a"));
+        assert_eq!(line(r#"{"path":"/a","pattern":"fn "}"#).as_deref(), Some("fn"));
+        assert_eq!(line(r#"{"prompt":"p","description":"d"}"#).as_deref(), Some("d"));
         assert_eq!(line(r#"{"command":7,"path":"/a"}"#).as_deref(), Some("/a"));
-        assert_eq!(
-            line(r#""*** Begin Patch\n""#).as_deref(),
-            Some("*** Begin Patch")
-        );
+        assert_eq!(line(r#""*** Begin Patch\n""#).as_deref(), Some("*** Begin Patch"));
         assert_eq!(line("{}"), None);
         assert_eq!(line("[1]"), None);
     }

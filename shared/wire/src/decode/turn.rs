@@ -1,9 +1,7 @@
 //! `agent.turn.*`: what a wrapped run printed.
 
 use super::read;
-use crate::data::turn::{
-    ModelChanged, Note, TokenUsageChanged, TurnEnd, TurnStart, TurnState, TurnStateChanged,
-};
+use crate::data::turn::{ModelChanged, Note, TokenUsageChanged, TurnEnd, TurnStart, TurnState, TurnStateChanged};
 use muster_domain::fact::{RunTurn, TurnFact};
 use muster_domain::family::TurnKind;
 
@@ -17,9 +15,7 @@ fn micros(usd: f64) -> Option<u64> {
 pub(super) fn fact(kind: TurnKind, data: &str) -> Option<TurnFact> {
     Some(match kind {
         TurnKind::TurnStart => {
-            let TurnStart {
-                run, index, cwd, ..
-            } = read(data)?;
+            let TurnStart { run, index, cwd, .. } = read(data)?;
             TurnFact::Started {
                 turn: RunTurn { run, index },
                 cwd,

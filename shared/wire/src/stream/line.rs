@@ -8,9 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// A value of the right type, or nothing: one foreign field must not cost the whole line.
-fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
+fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     let raw = <&'de RawValue>::deserialize(deserializer)?;
     Ok(serde_json::from_str(raw.get()).ok())
 }
@@ -129,13 +127,7 @@ pub(super) struct Item {
 
 impl Item {
     pub(super) fn is_call(&self) -> bool {
-        [
-            "command_execution",
-            "file_change",
-            "mcp_tool_call",
-            "web_search",
-        ]
-        .contains(&self.kind.as_str())
+        ["command_execution", "file_change", "mcp_tool_call", "web_search"].contains(&self.kind.as_str())
     }
 }
 
@@ -178,39 +170,26 @@ impl<'a> Line<'a> {
     }
 
     pub(super) fn usage(&self) -> Option<TokenUsage> {
-        self.usage
-            .as_ref()
-            .or(self.stats.as_ref())
-            .map(AnyUsage::tokens)
+        self.usage.as_ref().or(self.stats.as_ref()).map(AnyUsage::tokens)
     }
 
     pub(super) fn duration_ms(&self) -> Option<u64> {
-        self.duration_ms
-            .or_else(|| self.stats.as_ref()?.duration_ms)
+        self.duration_ms.or_else(|| self.stats.as_ref()?.duration_ms)
     }
 
     /// The window of the run's model; where it is not named, of the only one there is.
     pub(super) fn window_tokens(&self, model: Option<&str>) -> Option<u64> {
         let models = self.model_usage.as_ref()?;
         let only = || models.values().next().filter(|_| models.len() == 1);
-        model
-            .and_then(|model| models.get(model))
-            .or_else(only)?
-            .context_window
+        model.and_then(|model| models.get(model)).or_else(only)?.context_window
     }
 
     /// A task that is a subagent, and the call that started it. Other tasks are commands in the background.
     pub(super) fn subagent(&self) -> Option<(SubagentId, ToolCallId)> {
-        let agent = self.subagent_type.is_some()
-            || self
-                .task_type
-                .as_deref()
-                .is_some_and(|kind| kind.contains("agent"));
+        let agent =
+            self.subagent_type.is_some() || self.task_type.as_deref().is_some_and(|kind| kind.contains("agent"));
         agent.then_some(())?;
         let subagent = SubagentId::new(self.task_id.as_deref()?).ok()?;
-        Some((
-            subagent,
-            ToolCallId::new(self.tool_use_id.as_deref()?).ok()?,
-        ))
+        Some((subagent, ToolCallId::new(self.tool_use_id.as_deref()?).ok()?))
     }
 }

@@ -38,7 +38,12 @@ fn a_run_of_claude_code_yields_its_turn_once() {
 
 #[test]
 fn a_background_command_is_no_subagent() {
-    assert!(play(&[r#"{"type":"system","subtype":"task_started","task_id":"b1","tool_use_id":"t1","task_type":"local_bash"}"#]).is_empty());
+    assert!(
+        play(&[
+            r#"{"type":"system","subtype":"task_started","task_id":"b1","tool_use_id":"t1","task_type":"local_bash"}"#
+        ])
+        .is_empty()
+    );
 }
 
 #[test]
@@ -49,28 +54,17 @@ fn compaction_is_told_once_each_way() {
         r#"{"type":"system","subtype":"compact_boundary","compact_metadata":{"trigger":"auto","pre_tokens":900,"post_tokens":90}}"#,
         r#"{"type":"system","subtype":"status","status":null}"#,
     ]);
-    let kinds: Vec<_> = said
-        .iter()
-        .filter_map(|line| line.split(' ').next())
-        .collect();
+    let kinds: Vec<_> = said.iter().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(
         kinds,
-        [
-            "turn_state_changed",
-            "turn_state_changed",
-            "token_usage_changed"
-        ]
+        ["turn_state_changed", "turn_state_changed", "token_usage_changed"]
     );
 }
 
 #[test]
 fn codex_counts_cached_tokens_apart() {
     let mut turns = turns();
-    assert!(
-        turns
-            .line(r#"{"type":"thread.started","thread_id":"01a1"}"#)
-            .is_empty()
-    );
+    assert!(turns.line(r#"{"type":"thread.started","thread_id":"01a1"}"#).is_empty());
     assert_eq!(turns.session().map(SessionId::as_str), Some("01a1"));
     let said = play(&[
         r#"{"type":"turn.started"}"#,
@@ -85,9 +79,7 @@ fn codex_counts_cached_tokens_apart() {
         said[1],
         r#"turn_end {"run":"run-1","index":0,"ok":true,"result":"success","usage":{"input_tokens":1200,"output_tokens":126,"cache_read_input_tokens":2400,"cache_creation_input_tokens":0},"tools":{"command_execution":1}}"#
     );
-    assert!(
-        said[3].starts_with(r#"turn_end {"run":"run-1","index":1,"ok":false,"result":"error""#)
-    );
+    assert!(said[3].starts_with(r#"turn_end {"run":"run-1","index":1,"ok":false,"result":"error""#));
 }
 
 #[test]

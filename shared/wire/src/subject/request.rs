@@ -82,11 +82,7 @@ pub struct Request {
 impl Request {
     /// Reads a request subject; `None` when it is none.
     pub fn parse(text: &str) -> Option<Self> {
-        let tokens: Vec<&str> = text
-            .strip_prefix(PREFIX)?
-            .strip_prefix('.')?
-            .split('.')
-            .collect();
+        let tokens: Vec<&str> = text.strip_prefix(PREFIX)?.strip_prefix('.')?.split('.').collect();
         let [noun, verb, caller] = tokens[..] else {
             return None;
         };
