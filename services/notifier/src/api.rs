@@ -1,0 +1,168 @@
+//! The HTTP surface: the stream, the fleet's state, and an index of both.
+
+use crate::fleet::{AskError, Fleet, Snapshot};
+use crate::stream::{self, Streams};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use bytes::Bytes;
+use muster_domain::names::{AgentName, HostName, SessionId};
+use muster_domain::state::SessionState;
+use muster_runtime::http::Problem;
+use muster_wire::api::{Cursor, HostsListRequest, SessionDetailRequest, SessionsListRequest};
+use muster_wire::subject::Operation;
+use muster_wire::time;
+use serde::Deserialize;
+use serde_json::json;
+use std::str::FromStr;
+use std::time::SystemTime;
+
+/// Every route but health and metrics.
+pub(crate) fn routes(streams: Streams, fleet: Fleet) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/api/v1/snapshot", get(snapshot))
+        .route("/api/v1/sessions", get(sessions))
+        .route("/api/v1/sessions/{id}", get(session))
+        .route("/api/v1/hosts", get(hosts))
+        .with_state(fleet)
+        .merge(
+            Router::new()
+                .route("/api/v1/stream", get(stream::open))
+                .with_state(streams),
+        )
+}
+
+async fn index() -> Json<serde_json::Value> {
+    let version = env!("CARGO_PKG_VERSION");
+    Json(json!({
+        "service": "muster-notifier",
+        "version": version,
+        "links": {
+            "stream": "/api/v1/stream{?family,kind,host,session,agent,profile,from_seq,since,last_event_id}",
+            "snapshot": "/api/v1/snapshot",
+            "sessions": "/api/v1/sessions{?host,agent,state,since,limit,cursor}",
+            "session": "/api/v1/sessions/{id}{?host,after_seq,limit}",
+            "hosts": "/api/v1/hosts{?limit,cursor}",
+            "health": "/healthz",
+            "ready": "/readyz",
+            "metrics": "/metrics",
+        },
+    }))
+}
+
+async fn snapshot(State(fleet): State<Fleet>) -> Result<Snapshot, AskError> {
+    fleet.snapshot().await
+}
+
+/// Query of `sessions`, as text: what does not parse is named in the answer.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionsQuery {
+    host: Option<String>,
+    agent: Option<String>,
+    #[serde(alias = "status")]
+    state: Option<String>,
+    since: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+type Asked<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
+
+async fn sessions(State(fleet): State<Fleet>, query: Asked<SessionsQuery>) -> Result<Response, Problem> {
+    let query = understood(query)?;
+    let now = time::from_system(SystemTime::now());
+    let since = query.since.as_deref().map(|text| {
+        stream::moment(text, now).ok_or_else(|| bad("since", "a moment or a span, as in 2026-11-21T12:00:00Z or 15m"))
+    });
+    let request = SessionsListRequest {
+        cursor: parse::<Cursor>("cursor", query.cursor)?,
+        limit: parse("limit", query.limit)?,
+        host: parse::<HostName>("host", query.host)?,
+        agent: parse::<AgentName>("agent", query.agent)?,
+        state: query.state.as_deref().map(state).transpose()?,
+        since: since.transpose()?,
+    };
+    Ok(forward(&fleet, Operation::SessionsList, &request).await)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionQuery {
+    host: Option<String>,
+    after_seq: Option<String>,
+    limit: Option<String>,
+}
+
+async fn session(
+    State(fleet): State<Fleet>,
+    Path(id): Path<String>,
+    query: Asked<SessionQuery>,
+) -> Result<Response, Problem> {
+    let query = understood(query)?;
+    let request = SessionDetailRequest {
+        id: SessionId::new(&id).map_err(|error| bad("id", &error.to_string()))?,
+        host: parse::<HostName>("host", query.host)?,
+        after_seq: parse("after_seq", query.after_seq)?,
+        limit: parse("limit", query.limit)?,
+    };
+    Ok(forward(&fleet, Operation::SessionsDetail, &request).await)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HostsQuery {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+async fn hosts(State(fleet): State<Fleet>, query: Asked<HostsQuery>) -> Result<Response, Problem> {
+    let query = understood(query)?;
+    let request = HostsListRequest {
+        cursor: parse::<HostName>("cursor", query.cursor)?,
+        limit: parse("limit", query.limit)?,
+    };
+    Ok(forward(&fleet, Operation::HostsList, &request).await)
+}
+
+async fn forward(fleet: &Fleet, operation: Operation, request: &impl serde::Serialize) -> Response {
+    match fleet.ask(operation, request).await {
+        Ok(answer) => json_as_is(answer),
+        Err(error) => error.into_response(),
+    }
+}
+
+fn json_as_is(answer: Bytes) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, answer).into_response()
+}
+
+fn understood<T>(query: Asked<T>) -> Result<T, Problem> {
+    query.map(|Query(query)| query).map_err(|error| {
+        use std::error::Error as _;
+        let inner = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        Problem::new(StatusCode::BAD_REQUEST, "bad_query", inner)
+    })
+}
+
+fn parse<T: FromStr<Err: std::fmt::Display>>(key: &str, value: Option<String>) -> Result<Option<T>, Problem> {
+    value
+        .map(|value| value.parse().map_err(|error: T::Err| bad(key, &error.to_string())))
+        .transpose()
+}
+
+fn state(text: &str) -> Result<SessionState, Problem> {
+    let text: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
+        serde::de::IntoDeserializer::into_deserializer(text);
+    SessionState::deserialize(text).map_err(|error| bad("state", &error.to_string()))
+}
+
+fn bad(key: &str, text: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "bad_query", format!("{key}: {text}"))
+}
