@@ -8,11 +8,17 @@ use async_nats::header;
 use async_nats::jetstream::publish::PublishAck;
 use muster_wire::limits::BATCH_MESSAGES_MAX;
 use muster_wire::topology::EVENTS;
+use std::time::Duration;
 
 /// How often an election is tried again after somebody else's came in between.
 const CAMPAIGN_ATTEMPTS: usize = 3;
-/// How often a write is tried again while another one that depends on the fence is on its way: about 2 s of pauses.
-const CONTENTION_ATTEMPTS: usize = 6;
+/// How often a decision is tried again while something else that depends on the fence is on its way: about 2 s of growing
+/// pauses.
+const WRITE_ATTEMPTS: usize = 6;
+/// How often an election is: about 2 s of short pauses. An earlier leader that is still writing leaves gaps of a
+/// millisecond, and the election has to find one; the writer, once it met the election, leaves larger ones.
+const ELECTION_ATTEMPTS: usize = 400;
+const ELECTION_PAUSE_MAX: Duration = Duration::from_millis(10);
 
 /// Why a write of the leader's did not happen, or is not known to have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,7 +110,10 @@ impl FencedWriter {
     /// # Errors
     /// [`WriteError`].
     pub async fn renew(&mut self, elected: &Outgoing) -> Result<u64, WriteError> {
-        self.fence.seq = self.one(elected, 0).await?;
+        let sent = self.again(ELECTION_ATTEMPTS, election_pause, || {
+            send::one(&self.bus, EVENTS, elected, Some(&self.fence))
+        });
+        self.fence.seq = self.settle(sent.await, elected, 0).await?;
         Ok(self.fence.seq)
     }
 
@@ -118,7 +127,12 @@ impl FencedWriter {
             [] => Ok(Vec::new()),
             [message] => Ok(vec![self.one(message, 0).await?]),
             messages if messages.len() > BATCH_MESSAGES_MAX => self.each(messages).await,
-            messages => match self.send(messages).await {
+            messages => match self
+                .again(WRITE_ATTEMPTS, retry_pause, || {
+                    send::batch(&self.bus, EVENTS, messages, Some(&self.fence))
+                })
+                .await
+            {
                 Ok(ack) => {
                     let first = (ack.sequence + 1).saturating_sub(messages.len() as u64);
                     Ok((first..=ack.sequence).collect())
@@ -132,23 +146,25 @@ impl FencedWriter {
         }
     }
 
-    /// One publish or one batch, again as long as it is open whether it or an election comes first.
-    async fn send(&self, messages: &[Outgoing]) -> Result<PublishAck, Failed> {
-        let mut attempt = 0;
-        loop {
-            let fence = Some(&self.fence);
-            let sent = match messages {
-                [message] => send::one(&self.bus, EVENTS, message, fence).await,
-                messages => send::batch(&self.bus, EVENTS, messages, fence).await,
-            };
-            match sent {
-                Err(Failed::Away(away)) if away.is_contention() && attempt < CONTENTION_ATTEMPTS => {
-                    tokio::time::sleep(retry_pause(attempt)).await;
-                    attempt += 1;
+    /// Sends, and sends again as long as it is open whether this or another write that depends on the fence comes first.
+    async fn again<F>(
+        &self,
+        attempts: usize,
+        pause: fn(usize) -> Duration,
+        send: impl Fn() -> F,
+    ) -> Result<PublishAck, Failed>
+    where
+        F: Future<Output = Result<PublishAck, Failed>>,
+    {
+        for attempt in 0..attempts {
+            match send().await {
+                Err(Failed::Away(away)) if away.is_contention() => {
+                    tokio::time::sleep(pause(attempt)).await;
                 }
                 sent => return sent,
             }
         }
+        send().await
     }
 
     async fn each(&self, messages: &[Outgoing]) -> Result<Vec<u64>, WriteError> {
@@ -160,10 +176,19 @@ impl FencedWriter {
     }
 
     async fn one(&self, message: &Outgoing, index: usize) -> Result<u64, WriteError> {
-        let ack = self
-            .send(std::slice::from_ref(message))
-            .await
-            .map_err(|failed| WriteError::of(failed, index))?;
+        let sent = self.again(WRITE_ATTEMPTS, retry_pause, || {
+            send::one(&self.bus, EVENTS, message, Some(&self.fence))
+        });
+        self.settle(sent.await, message, index).await
+    }
+
+    async fn settle(
+        &self,
+        sent: Result<PublishAck, Failed>,
+        message: &Outgoing,
+        index: usize,
+    ) -> Result<u64, WriteError> {
+        let ack = sent.map_err(|failed| WriteError::of(failed, index))?;
         if ack.duplicate && !self.is_ours(&ack, message).await? {
             return Err(WriteError::Occupied {
                 index,
@@ -193,4 +218,8 @@ impl FencedWriter {
             .map(async_nats::HeaderValue::as_str);
         Ok(*stored.subject == *message.subject.to_string() && id == Some(message.id.to_string().as_str()))
     }
+}
+
+fn election_pause(_: usize) -> Duration {
+    rand::random_range(Duration::ZERO..ELECTION_PAUSE_MAX)
 }

@@ -90,6 +90,9 @@ impl Bus {
         subject: &str,
     ) -> Result<Option<async_nats::jetstream::message::StreamMessage>, ReadError> {
         let unavailable = |error: String| ReadError::Unavailable(error);
+        if !self.is_connected() {
+            return Err(unavailable(Away::Disconnected.to_string()));
+        }
         let handle = self
             .context
             .get_stream_no_info(stream)
