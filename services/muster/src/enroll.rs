@@ -11,6 +11,7 @@ mod original;
 mod places;
 mod settings;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -191,6 +192,33 @@ pub(crate) fn unenroll(options: &Options) -> Result<Report, Error> {
         original.forget()?;
     }
     Ok(report)
+}
+
+/// What settings hold of ours.
+#[derive(Debug)]
+pub(crate) struct Enrolled {
+    pub(crate) settings: PathBuf,
+    /// Events that run one of our programs.
+    pub(crate) events: usize,
+    /// The programs, each once.
+    pub(crate) programs: BTreeSet<String>,
+}
+
+/// Whether the settings of a scope are enrolled; nothing is changed.
+///
+/// # Errors
+///
+/// When the settings cannot be read.
+pub(crate) fn enrolled(scope: Scope) -> Result<Option<Enrolled>, Error> {
+    let settings = Options::from_environment(scope, Vec::new())?.settings;
+    let snapshot = Snapshot::read(&settings)?;
+    let programs = settings::programs(snapshot.text()?).map_err(|fault| fault.at(&settings))?;
+    let events = programs.len();
+    Ok((events > 0).then(|| Enrolled {
+        settings,
+        events,
+        programs: programs.into_iter().collect(),
+    }))
 }
 
 #[cfg(test)]

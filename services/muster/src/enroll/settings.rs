@@ -151,6 +151,25 @@ pub(super) fn remove(text: &str, before: Option<&str>) -> Result<Removed, Fault>
     })
 }
 
+/// The programs that our handlers run, one for each handler.
+pub(super) fn programs(text: &str) -> Result<Vec<String>, Fault> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let root = parse(text)?;
+    let settings = root.object_value().ok_or_else(|| shape("the whole", "an object"))?;
+    let Some(hooks) = hooks_of(&settings)? else {
+        return Ok(Vec::new());
+    };
+    let mut programs = Vec::new();
+    for property in hooks.properties() {
+        let groups = groups_of(&hooks, &property.decoded_name().unwrap_or_default())?;
+        let values = ours(&groups).into_iter().filter_map(|handler| handler.to_serde_value());
+        programs.extend(values.filter_map(|value| Some(value.get("command")?.as_str()?.to_owned())));
+    }
+    Ok(programs)
+}
+
 /// Nothing but an empty object.
 pub(super) fn is_empty(text: &str) -> bool {
     serde_json::from_str::<Value>(text).is_ok_and(|value| value == Value::Object(serde_json::Map::new()))

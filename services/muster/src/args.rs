@@ -1,0 +1,86 @@
+//! The command line. Each command's own flags stand with the command.
+
+use crate::commands;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Gathers the coding-agent sessions of many machines into one control plane.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Invocation {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command knows.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Global {
+    /// The hub; without it, the one that `muster up` started, else nats://127.0.0.1:4222
+    #[arg(long, global = true, env = "MUSTER_NATS", value_name = "URL")]
+    pub(crate) nats: Option<String>,
+    /// Credentials (.creds or NKey seed) for a hub with users
+    #[arg(long, global = true, env = "MUSTER_NATS_CREDENTIALS", value_name = "FILE")]
+    pub(crate) nats_credentials: Option<PathBuf>,
+    /// Certificates to trust besides the system's
+    #[arg(long, global = true, env = "MUSTER_NATS_CA", value_name = "FILE")]
+    pub(crate) nats_ca: Option<PathBuf>,
+    /// Print for programs: one JSON document, or one JSON document a line where output goes on
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start everything on this machine: a hub and the three services
+    Up(Box<commands::up::Args>),
+    /// Have an agent report its sessions: put muster's hooks into its settings
+    Enroll(commands::enroll::Args),
+    /// Take muster's hooks out of an agent's settings again
+    Unenroll(commands::enroll::LeaveArgs),
+    /// Say what works and what does not; exits 1 when something does not
+    Doctor(commands::doctor::Args),
+    /// What runs, waits and costs
+    Sessions(commands::sessions::Args),
+    /// Every event as it is stored
+    Tail(commands::tail::Args),
+    /// What happened, again, in its own rhythm or faster
+    Replay(commands::replay::Args),
+    /// Run a command and report what it prints, uses and returns
+    Run(commands::run::Args),
+    /// Walk the log: nothing missing, nothing counted twice; exits 1 when something is wrong
+    Audit(commands::audit::Args),
+    /// Create or update the hub's streams, buckets and consumers
+    Migrate(commands::migrate::Args),
+    /// Print a service's configuration in force, each value with its source
+    Config(commands::config::Args),
+    /// Be the hook that an agent runs (what `enroll` installs where there is no muster-hook)
+    #[command(disable_help_flag = true)]
+    Hook {
+        /// What muster-hook takes
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<std::ffi::OsString>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Invocation::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrapped_command_keeps_its_own_flags() {
+        let words = [
+            "muster", "run", "--agent", "codex", "--", "codex", "exec", "--json", "hello",
+        ];
+        let invocation = Invocation::try_parse_from(words).unwrap();
+        assert!(!invocation.global.json, "the command's --json is not ours");
+    }
+}

@@ -1,0 +1,184 @@
+//! What a wrapped run says, as events of a session.
+//!
+//! The session's name comes with the agent's first lines. What is said before is held back until then; a command that
+//! names none gets one when it ends, or once it has printed more than anybody prints before that.
+
+use super::process::Started;
+use muster_domain::family::{EventType, LifecycleKind, OutputKind};
+use muster_domain::names::{RunId, SessionId};
+use muster_domain::time::Timestamp;
+use muster_wire::RawData;
+use muster_wire::data::Payload as _;
+use muster_wire::data::process::Process;
+use muster_wire::data::turn::OutputLine;
+use muster_wire::stream::StreamTurns;
+
+/// Events held back before the session names itself: the hooks of a start print a line or two each.
+const HELD_MAX: usize = 256;
+
+/// Something to report.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) event_type: EventType,
+    pub(super) session: SessionId,
+    pub(super) time: Timestamp,
+    pub(super) data: RawData,
+}
+
+/// A wrapped run.
+pub(super) struct Session {
+    run: RunId,
+    turns: StreamTurns,
+    lines: u64,
+    /// The name given where the agent gave none.
+    minted: Option<SessionId>,
+    held: Vec<(EventType, Timestamp, RawData)>,
+}
+
+impl Session {
+    pub(super) fn new(run: RunId) -> Self {
+        Self {
+            turns: StreamTurns::new(run.clone()),
+            run,
+            lines: 0,
+            minted: None,
+            held: Vec::new(),
+        }
+    }
+
+    /// The command runs.
+    pub(super) fn started(&mut self, process: &Started) -> Vec<Said> {
+        let data = self.process(process, None);
+        self.say(vec![(EventType::ProcessLifecycle(LifecycleKind::Started), data)])
+    }
+
+    /// The command printed a line.
+    pub(super) fn line(&mut self, line: &str) -> Vec<Said> {
+        self.lines += 1;
+        let printed = OutputLine::new(self.run.clone(), self.lines, line).to_raw();
+        let mut all = vec![(EventType::AgentOutput(OutputKind::Stream), printed)];
+        all.extend(
+            self.turns
+                .line(line)
+                .into_iter()
+                .map(|(kind, data)| (EventType::AgentTurn(kind), data)),
+        );
+        self.say(all)
+    }
+
+    /// The command ended.
+    pub(super) fn ended(&mut self, process: &Started, status: i32) -> Vec<Said> {
+        if self.name().is_none() {
+            self.mint();
+        }
+        let unfinished = self.turns.finish("process exited");
+        let mut all: Vec<_> = unfinished
+            .into_iter()
+            .map(|(kind, data)| (EventType::AgentTurn(kind), data))
+            .collect();
+        all.push((
+            EventType::ProcessLifecycle(LifecycleKind::Exited),
+            self.process(process, Some(status)),
+        ));
+        self.say(all)
+    }
+
+    fn process(&self, process: &Started, status: Option<i32>) -> RawData {
+        Process {
+            pid: process.pid,
+            start_ticks: process.start_ticks,
+            command: Some(process.command.clone()),
+            status,
+            run: Some(self.run.clone()),
+            session_process: true,
+        }
+        .to_raw()
+    }
+
+    fn say(&mut self, all: Vec<(EventType, RawData)>) -> Vec<Said> {
+        let time = crate::format::now();
+        self.held
+            .extend(all.into_iter().map(|(event_type, data)| (event_type, time, data)));
+        if self.name().is_none() && self.held.len() > HELD_MAX {
+            self.mint();
+        }
+        let Some(session) = self.name().cloned() else {
+            return Vec::new();
+        };
+        let said = |(event_type, time, data)| Said {
+            event_type,
+            session: session.clone(),
+            time,
+            data,
+        };
+        self.held.drain(..).map(said).collect()
+    }
+
+    /// A name once given stays: half a run under another would be no run.
+    fn name(&self) -> Option<&SessionId> {
+        self.minted.as_ref().or_else(|| self.turns.session())
+    }
+
+    fn mint(&mut self) {
+        self.minted = SessionId::new(self.run.as_str()).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process() -> Started {
+        Started {
+            pid: 7,
+            start_ticks: 70,
+            command: "agent".to_owned(),
+        }
+    }
+
+    fn types(said: &[Said]) -> Vec<String> {
+        said.iter().map(|said| said.event_type.to_string()).collect()
+    }
+
+    #[test]
+    fn what_comes_before_the_session_has_a_name_is_held_back() {
+        let mut session = Session::new(RunId::new("r1").unwrap());
+        assert!(session.started(&process()).is_empty());
+        assert!(session.line("warming up").is_empty());
+        let said = session.line(r#"{"type":"system","subtype":"init","session_id":"s1","cwd":"/w","model":"m"}"#);
+        let expected = [
+            "process.lifecycle.started",
+            "agent.output.stream",
+            "agent.output.stream",
+            "agent.turn.turn_start",
+            "agent.turn.model_changed",
+        ];
+        assert_eq!(types(&said), expected);
+        assert!(said.iter().all(|said| said.session.as_str() == "s1"));
+        let said = session.ended(&process(), 0);
+        assert_eq!(types(&said), ["agent.turn.turn_end", "process.lifecycle.exited"]);
+    }
+
+    #[test]
+    fn a_command_that_names_no_session_gets_one() {
+        let mut session = Session::new(RunId::new("r1").unwrap());
+        session.started(&process());
+        assert!(session.line("hello").is_empty());
+        let said = session.ended(&process(), -9);
+        let expected = [
+            "process.lifecycle.started",
+            "agent.output.stream",
+            "process.lifecycle.exited",
+        ];
+        assert_eq!(types(&said), expected);
+        assert!(said[2].data.get().contains(r#""status":-9"#));
+        assert_eq!(said[0].session.as_str(), "r1");
+    }
+
+    #[test]
+    fn endless_text_is_not_held_back_for_ever() {
+        let mut session = Session::new(RunId::new("r1").unwrap());
+        let said: Vec<Said> = (0..=HELD_MAX).flat_map(|_| session.line("x")).collect();
+        assert_eq!(said.len(), HELD_MAX + 1);
+    }
+}

@@ -1,0 +1,73 @@
+//! The state folder: one `up` at a time.
+
+use super::Args;
+use anyhow::Context as _;
+use muster_runtime::exit::Failure;
+use muster_runtime::paths::Dirs;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+
+/// A claimed state folder. Letting it go lets the next `up` have it; the kernel does so too when this process is killed.
+pub(super) struct State {
+    pub(super) dir: PathBuf,
+    runtime: PathBuf,
+    _claim: File,
+}
+
+impl State {
+    /// Makes the folder and claims it.
+    pub(super) fn claim(args: &Args) -> anyhow::Result<Self> {
+        let dirs = Dirs::from_env()?;
+        // A folder of its own has sockets of its own, so that two never answer each other's hooks.
+        let (dir, runtime) = match &args.state_dir {
+            Some(dir) => (std::path::absolute(dir)?, std::path::absolute(dir)?),
+            None if args.demo => (dirs.state.join("demo"), dirs.state.join("demo")),
+            None => (dirs.state.join("up"), dirs.runtime),
+        };
+        std::fs::create_dir_all(&dir).with_context(|| format!("making the state folder {}", dir.display()))?;
+        let file = dir.join("lock");
+        let mut claim = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&file)
+            .with_context(|| format!("opening {}", file.display()))?;
+        if flock(&claim, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut by = String::new();
+            // Who holds it wrote its pid into it; without one, the message is only less helpful.
+            let _ = claim.read_to_string(&mut by);
+            let by = by.trim();
+            let by = if by.is_empty() {
+                String::new()
+            } else {
+                format!(" (pid {by})")
+            };
+            anyhow::bail!(Failure::Unavailable(format!(
+                "another `muster up`{by} runs on {}; stop it, or give this one a --state-dir and ports of its own",
+                dir.display()
+            )));
+        }
+        claim.set_len(0)?;
+        write!(claim, "{}", std::process::id())?;
+        Ok(Self {
+            dir,
+            runtime,
+            _claim: claim,
+        })
+    }
+
+    /// The socket the installed hook uses, or that of one host of several.
+    pub(super) fn socket(&self, host: Option<&str>) -> PathBuf {
+        self.runtime
+            .join(host.map_or_else(|| "ingest.sock".to_owned(), |host| format!("{host}.sock")))
+    }
+
+    /// The spool of this host, or of one of several.
+    pub(super) fn spool(&self, host: Option<&str>) -> PathBuf {
+        self.dir
+            .join(host.map_or_else(|| "spool".to_owned(), |host| format!("spool-{host}")))
+    }
+}

@@ -1,0 +1,85 @@
+//! Which hub a command talks to.
+
+use crate::args::Global;
+use anyhow::Context as _;
+use muster_bus::{Bus, Options};
+use muster_runtime::exit::Failure;
+use muster_runtime::paths::Dirs;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Where a hub listens when nobody says otherwise.
+pub(crate) const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
+
+/// What a running `muster up` tells the other commands, in its state folder.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Running {
+    /// Its process.
+    pub(crate) pid: u32,
+    /// The hub.
+    pub(crate) nats: String,
+    /// The hub's monitoring address.
+    pub(crate) monitor: String,
+    /// Where agents' hooks are posted.
+    pub(crate) ingest: String,
+    /// The socket the installed hook uses.
+    pub(crate) socket: PathBuf,
+    /// The orchestrator's health and metrics.
+    pub(crate) orchestrator: String,
+    /// Stream, snapshot, REST.
+    pub(crate) notifier: String,
+}
+
+impl Running {
+    fn file(state: &Path) -> PathBuf {
+        state.join("running.json")
+    }
+
+    /// What runs, or ran last, in this state folder.
+    pub(crate) fn read(state: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(Self::file(state)).ok()?).ok()
+    }
+
+    /// Tells the other commands.
+    pub(crate) fn write(&self, state: &Path) -> anyhow::Result<()> {
+        let file = Self::file(state);
+        std::fs::write(&file, serde_json::to_vec_pretty(self)?).with_context(|| format!("writing {}", file.display()))
+    }
+
+    /// Nothing runs any more.
+    pub(crate) fn remove(state: &Path) {
+        // A file that is not there is what was wanted; any other trouble leaves a hint that is out of date.
+        let _ = std::fs::remove_file(Self::file(state));
+    }
+}
+
+/// The `up` that runs, or ran last, on the default state folder.
+pub(crate) fn default_running() -> Option<Running> {
+    Running::read(&Dirs::from_env().ok()?.state.join("up"))
+}
+
+/// The hub's address: the flag's, else that of the `up` on the default state folder, else the default.
+pub(crate) fn url(global: &Global) -> String {
+    let started = || default_running().map(|running| running.nats);
+    global
+        .nats
+        .clone()
+        .or_else(started)
+        .unwrap_or_else(|| DEFAULT_URL.to_owned())
+}
+
+/// Connects, or says what to do about it.
+///
+/// # Errors
+/// When no hub answers.
+pub(crate) async fn connect(global: &Global) -> anyhow::Result<Bus> {
+    let url = url(global);
+    let mut options = Options::new(url.clone(), format!("muster/{}", std::process::id()));
+    options.credentials.clone_from(&global.nats_credentials);
+    options.ca_file.clone_from(&global.nats_ca);
+    Bus::connect(&options).await.with_context(|| {
+        Failure::Unavailable(format!(
+            "no hub answers at {url}; start one with `muster up`, or name another with --nats"
+        ))
+    })
+}

@@ -1,0 +1,54 @@
+//! What is printed, and nothing printed anywhere else.
+
+use muster_runtime::exit;
+use serde::Serialize;
+use std::io;
+use std::process::ExitCode;
+
+/// One line for people, on standard output. A reader that went away (`| head`) ends the command without a word.
+pub(crate) fn line(text: &str) {
+    print(&mut io::stdout().lock(), text.as_bytes());
+}
+
+/// One line for people that is no result: progress, hints, warnings.
+pub(crate) fn remark(text: &str) {
+    print(&mut io::stderr().lock(), text.as_bytes());
+}
+
+/// One JSON document.
+///
+/// # Errors
+/// When it cannot be serialised.
+pub(crate) fn json(document: &impl Serialize) -> anyhow::Result<()> {
+    print(&mut io::stdout().lock(), &serde_json::to_vec_pretty(document)?);
+    Ok(())
+}
+
+/// Bytes that already are one line.
+pub(crate) fn raw_line(bytes: &[u8]) {
+    print(&mut io::stdout().lock(), bytes);
+}
+
+fn print(out: &mut impl io::Write, bytes: &[u8]) {
+    let printed = out
+        .write_all(bytes)
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush());
+    if printed.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        end();
+    }
+}
+
+#[expect(
+    clippy::exit,
+    reason = "standard output is gone: there is nobody to return a status to"
+)]
+fn end() -> ! {
+    std::process::exit(0)
+}
+
+/// Says why a command failed, and with which exit status.
+pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
+    remark(&format!("muster: {error:#}"));
+    ExitCode::from(exit::code(error))
+}

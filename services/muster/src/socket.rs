@@ -1,0 +1,101 @@
+//! A client of ingest's Unix socket.
+
+use muster_runtime::paths::Dirs;
+use muster_wire::frame::{self, ClientFrame, FrameError, HEADER_BYTES, Hello, HelloReply, ServerFrame, TooLarge};
+use muster_wire::limits::{PROTOCOL_MAX, PROTOCOL_MIN};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+/// How long one answer may take. Ingest answers once its disk has what was sent.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why nothing can be told to ingest.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SocketError {
+    #[error("nobody answers at {path}; is ingest, or `muster up`, running?", path = path.display())]
+    Absent { path: PathBuf, source: io::Error },
+    #[error("the connection to ingest broke")]
+    Broken(#[from] io::Error),
+    #[error("ingest did not answer within {PATIENCE:?}")]
+    Silent,
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    #[error("ingest answered something else: {0}")]
+    Frame(#[from] FrameError),
+    #[error("{} ({})", .0.detail, .0.code)]
+    Refused(frame::Error),
+    #[error("ingest answered something else")]
+    Unexpected,
+}
+
+/// A connection after its hello.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: UnixStream,
+    pub(crate) hello: HelloReply,
+}
+
+/// Where ingest listens: where the installed hook looks too.
+pub(crate) fn path() -> Option<PathBuf> {
+    let named = std::env::var_os("MUSTER_SOCKET")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from);
+    named.or_else(|| Dirs::from_env().ok().map(|dirs| dirs.runtime.join("ingest.sock")))
+}
+
+impl Connection {
+    /// Connects as a client of this name.
+    pub(crate) async fn open(path: &Path, client: &str) -> Result<Self, SocketError> {
+        let absent = |source| SocketError::Absent {
+            path: path.to_owned(),
+            source,
+        };
+        let mut stream = timeout(PATIENCE, UnixStream::connect(path))
+            .await
+            .map_err(|_| SocketError::Silent)?
+            .map_err(absent)?;
+        let hello = Hello {
+            proto_min: PROTOCOL_MIN,
+            proto_max: PROTOCOL_MAX,
+            client: client.to_owned(),
+            token: token(),
+        };
+        match exchange(&mut stream, &ClientFrame::Hello(hello)).await? {
+            ServerFrame::Hello(hello) => Ok(Self { stream, hello }),
+            _ => Err(SocketError::Unexpected),
+        }
+    }
+
+    /// Sends a frame and reads the one that answers it. After an error the connection is of no use any more.
+    pub(crate) async fn ask(&mut self, frame: &ClientFrame) -> Result<ServerFrame, SocketError> {
+        exchange(&mut self.stream, frame).await
+    }
+}
+
+async fn exchange(stream: &mut UnixStream, frame: &ClientFrame) -> Result<ServerFrame, SocketError> {
+    let body = serde_json::to_vec(frame).map_err(FrameError::from)?;
+    let header = frame::header(body.len())?;
+    let exchange = async {
+        stream.write_all(&[&header[..], &body].concat()).await?;
+        let mut header = [0; HEADER_BYTES];
+        stream.read_exact(&mut header).await?;
+        let mut answer = vec![0; frame::length(header)?];
+        stream.read_exact(&mut answer).await?;
+        Ok::<_, SocketError>(answer)
+    };
+    let answer = timeout(PATIENCE, exchange).await.map_err(|_| SocketError::Silent)??;
+    match ServerFrame::read(&answer)? {
+        ServerFrame::Error(error) => Err(SocketError::Refused(error)),
+        other => Ok(other),
+    }
+}
+
+/// The token, where one is configured.
+fn token() -> Option<String> {
+    let file = std::env::var_os("MUSTER_TOKEN_FILE").filter(|path| !path.is_empty())?;
+    std::fs::read_to_string(file).ok().map(|token| token.trim().to_owned())
+}
