@@ -6,6 +6,7 @@
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::forward::Forward;
+use crate::http::Surface;
 use crate::intake::Intake;
 use crate::metrics::Counts;
 use crate::observation::Observation;
@@ -14,24 +15,25 @@ use crate::overflow::Waiting;
 use crate::prepare::Rules;
 use crate::presence::{Identity, Presence};
 use crate::redact::Redactor;
+use crate::socket::Desk;
 use crate::spool::{Lane, Spool};
 use crate::watch::{Here, News, Watch, Watcher};
-use crate::http::Surface;
-use crate::socket::Desk;
 use crate::{http, report, socket};
 use anyhow::Context as _;
 use muster_bus::Bus;
 use muster_domain::family::{EventType, HostStatusKind, LifecycleKind};
 use muster_domain::names::HostName;
-use muster_runtime::exit::Failure;
-use muster_runtime::http::{Guard, serve};
 use muster_runtime::drain::Drain;
+use muster_runtime::exit::Failure;
 use muster_runtime::health;
+use muster_runtime::http::{Guard, serve};
 use muster_runtime::service::Context;
 use muster_wire::data::host::Reason;
 use muster_wire::data::process::Process;
 use serde_json::Value;
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +41,8 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// How long the surfaces may take to end: as long as the HTTP surface gives its open requests by default.
+const SURFACES_END: Duration = Duration::from_secs(5);
 /// How long the end waits for the hub to take what the surfaces took last. The spool keeps what does not go out.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often it looks whether all is out.
@@ -68,10 +72,17 @@ impl App {
     pub async fn build(config: Config, context: Context) -> anyhow::Result<Self> {
         let host = config.host.resolved()?;
         let dir = config.spool.resolved()?;
+        // For this user alone: what agents say is in it.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .with_context(|| format!("making {}", dir.display()))?;
         let spool = Spool::open(&dir, config.spool.options()).map_err(unavailable)?;
         let here = Here::find();
         let identity = Identity::mint(&dir, &here)?;
-        let waiting = Waiting::open(dir.join("payloads"), config.spool.overflow_max_bytes.as_u64()).context("opening the folder of large payloads")?;
+        let waiting = Waiting::open(dir.join("payloads"), config.spool.overflow_max_bytes.as_u64())
+            .context("opening the folder of large payloads")?;
         let counts = Counts::new(&context.metrics);
         let (watch, watcher) = if config.watch.enabled {
             let (watch, watcher) = Watch::open(&dir, &here);
@@ -79,15 +90,34 @@ impl App {
         } else {
             (None, Watcher::off())
         };
-        let rules = Rules { host, redactor: Redactor::new()?, optimizer: Optimizer::new(config.optimizer.clone())? };
+        let rules = Rules {
+            host,
+            redactor: Redactor::new()?,
+            optimizer: Optimizer::new(config.optimizer.clone())?,
+        };
         let profile = config.host.profile.clone();
         let intake = Intake::open(rules, profile, spool, Arc::clone(&waiting), counts.clone(), watcher).await?;
         let tcp = TcpListener::bind(config.http.listen).await;
-        let tcp = tcp.with_context(|| format!("listening on {}", config.http.listen)).map_err(unavailable)?;
+        let tcp = tcp
+            .with_context(|| format!("listening on {}", config.http.listen))
+            .map_err(unavailable)?;
         let socket_path = config.socket.resolved()?;
         let unix = socket::bind(&socket_path).await.map_err(unavailable)?;
         let bus = Bus::connect_lazy(&config.nats.options(&context.instance)).await?;
-        Ok(Self { config, context, bus, intake, waiting, counts, identity, here, watch, tcp, socket_path, unix })
+        Ok(Self {
+            config,
+            context,
+            bus,
+            intake,
+            waiting,
+            counts,
+            identity,
+            here,
+            watch,
+            tcp,
+            socket_path,
+            unix,
+        })
     }
 
     /// Where HTTP is served.
@@ -113,13 +143,32 @@ impl App {
     /// # Errors
     /// The first failure of a part, or the parts that did not end in time.
     pub async fn run(self) -> anyhow::Result<()> {
-        let Self { config, context, bus, intake, waiting, counts, identity, here, watch, tcp, unix, .. } = self;
-        let Context { drain, metrics, health, .. } = context;
+        let Self {
+            config,
+            context,
+            bus,
+            intake,
+            waiting,
+            counts,
+            identity,
+            here,
+            watch,
+            tcp,
+            unix,
+            ..
+        } = self;
+        let Context {
+            drain, metrics, health, ..
+        } = context;
         report::started(&intake, identity.instance, watch.is_some()).await;
 
         let surfaces = TaskTracker::new();
         let budget = Budget::new(config.intake.in_flight_max_bytes.as_u64());
-        let surface = Surface { intake: intake.clone(), budget: budget.clone(), config: config.http.clone() };
+        let surface = Surface {
+            intake: intake.clone(),
+            budget: budget.clone(),
+            config: config.http.clone(),
+        };
         let routes = http::router(surface).merge(health::router(health.clone(), metrics));
         let routes = Guard::new(&config.http)?.protect(routes);
         let (open, token, http) = (surfaces.token(), drain.clone(), config.http.clone());
@@ -136,23 +185,55 @@ impl App {
             idle_timeout: config.socket.idle_timeout.get(),
             read_timeout: config.socket.read_timeout.get(),
         };
-        drain.part("socket", socket::serve(unix, Arc::new(desk), config.socket.max_connections, surfaces.clone(), drain.token()));
+        drain.part(
+            "socket",
+            socket::serve(
+                unix,
+                Arc::new(desk),
+                config.socket.max_connections,
+                surfaces.clone(),
+                drain.token(),
+            ),
+        );
 
         let late = CancellationToken::new();
-        let (presence, standing) = Presence::new(&bus, intake.host(), identity, intake.spool().clone(), health.condition("presence"));
+        let (presence, standing) = Presence::new(
+            &bus,
+            intake.host(),
+            identity,
+            intake.spool().clone(),
+            health.condition("presence"),
+        );
         drain.part("presence", presence.run(late.clone()));
         let forward = Forward::new(&bus, &intake, &counts, standing);
-        drain.part("forward", forward.clone().run(Lane::Events, health.condition("events"), late.clone()));
-        drain.part("forward-transcript", forward.run(Lane::Transcript, health.condition("transcript"), late.clone()));
-        drain.part("payloads", waiting.upload(bus.clone(), intake.host().clone(), late.clone()));
+        drain.part(
+            "forward",
+            forward
+                .clone()
+                .run(Lane::Events, health.condition("events"), late.clone()),
+        );
+        drain.part(
+            "forward-transcript",
+            forward.run(Lane::Transcript, health.condition("transcript"), late.clone()),
+        );
+        drain.part(
+            "payloads",
+            waiting.upload(bus.clone(), intake.host().clone(), late.clone()),
+        );
 
-        drain.part("report", report::run(intake.clone(), bus.clone(), counts.clone(), drain.token()));
+        drain.part(
+            "report",
+            report::run(intake.clone(), bus.clone(), counts.clone(), drain.token()),
+        );
         if let Some(watch) = watch {
             let teller = intake.clone();
             let tell = move |news| tell(teller.clone(), news);
             drain.part("watch", watch.run(drain.tracker().clone(), drain.token(), counts, tell));
         }
-        drain.part("last-words", last_words(drain.clone(), surfaces, intake.clone(), late));
+        drain.part(
+            "last-words",
+            last_words(drain.clone(), surfaces, intake.clone(), bus.clone(), late),
+        );
         let ended = drain.finish(config.shutdown.grace.get()).await;
         intake.spool().close().await;
         bus.drain().await;
@@ -161,20 +242,32 @@ impl App {
 }
 
 /// Lets the surfaces end, says goodbye, and gives the hub a moment to take what is left.
-async fn last_words(drain: Drain, surfaces: TaskTracker, intake: Intake, late: CancellationToken) -> anyhow::Result<()> {
+async fn last_words(
+    drain: Drain,
+    surfaces: TaskTracker,
+    intake: Intake,
+    bus: Bus,
+    late: CancellationToken,
+) -> anyhow::Result<()> {
     drain.requested().await;
     surfaces.close();
-    surfaces.wait().await;
+    // Whoever is in the middle of a sentence then asks the next ingest again.
+    let _ = tokio::time::timeout(SURFACES_END, surfaces.wait()).await;
     report::say(&intake, HostStatusKind::Stopping, Reason::default()).await;
     // Out of time is no failure: the spool goes on from there.
-    let _ = tokio::time::timeout(LAST_WORDS, forwarded(intake.spool())).await;
+    if bus.is_connected() {
+        let _ = tokio::time::timeout(LAST_WORDS, forwarded(intake.spool())).await;
+    }
     late.cancel();
     Ok(())
 }
 
 /// Waits until the hub has everything.
 async fn forwarded(spool: &Spool) {
-    while [Lane::Events, Lane::Transcript].iter().any(|lane| spool.acked(*lane) < spool.last_seq(*lane)) {
+    while [Lane::Events, Lane::Transcript]
+        .iter()
+        .any(|lane| spool.acked(*lane) < spool.last_seq(*lane))
+    {
         tokio::time::sleep(LOOK).await;
     }
 }
@@ -193,7 +286,9 @@ async fn tell(intake: Intake, news: News) -> bool {
         run: None,
         session_process: true,
     };
-    let Ok(Value::Object(data)) = serde_json::to_value(process) else { return false };
+    let Ok(Value::Object(data)) = serde_json::to_value(process) else {
+        return false;
+    };
     let mut observation = Observation::of(EventType::ProcessLifecycle(kind), data);
     observation.session = Some(watched.session);
     observation.agent = watched.agent;

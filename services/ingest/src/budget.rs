@@ -23,7 +23,10 @@ pub(crate) struct Budget {
 impl Budget {
     pub(crate) fn new(bytes: u64) -> Self {
         let total = u32::try_from(bytes / UNIT_BYTES as u64).unwrap_or(u32::MAX >> 4).max(1);
-        Self { units: Arc::new(Semaphore::new(total as usize)), total }
+        Self {
+            units: Arc::new(Semaphore::new(total as usize)),
+            total,
+        }
     }
 
     /// Waits for room for a body of this size; it is given back with the permit.
@@ -34,7 +37,9 @@ impl Budget {
         if bytes <= SMALL_BYTES {
             return Ok(None);
         }
-        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).min(self.total);
+        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES))
+            .unwrap_or(u32::MAX)
+            .min(self.total);
         let permit = Arc::clone(&self.units).acquire_many_owned(units);
         match tokio::time::timeout(PATIENCE, permit).await {
             Ok(Ok(permit)) => Ok(Some(permit)),

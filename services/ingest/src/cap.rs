@@ -13,10 +13,26 @@ struct Allowance {
 }
 
 const ALLOWANCES: &[Allowance] = &[
-    Allowance { text_bytes: 4096, items: 256, depth: 64 },
-    Allowance { text_bytes: 1024, items: 64, depth: 16 },
-    Allowance { text_bytes: 256, items: 32, depth: 6 },
-    Allowance { text_bytes: 64, items: 16, depth: 3 },
+    Allowance {
+        text_bytes: 4096,
+        items: 256,
+        depth: 64,
+    },
+    Allowance {
+        text_bytes: 1024,
+        items: 64,
+        depth: 16,
+    },
+    Allowance {
+        text_bytes: 256,
+        items: 32,
+        depth: 6,
+    },
+    Allowance {
+        text_bytes: 64,
+        items: 16,
+        depth: 3,
+    },
 ];
 
 /// The preview of `payload` in at most `limit_bytes` of JSON. What fits stays as it is.
@@ -78,18 +94,28 @@ mod tests {
         assert_eq!((&short["session_id"], &short["n"]), (&json!("s"), &json!(5)));
         assert_eq!(short["tool_input"]["file_path"], "/a");
         let kept = short["tool_input"]["content"].as_str().unwrap();
-        assert!(kept.starts_with("üü") && kept.ends_with("[... 1995904 bytes more ...]"), "{}", kept.len());
+        assert!(
+            kept.starts_with("üü") && kept.ends_with("[... 1995904 bytes more ...]"),
+            "{}",
+            kept.len()
+        );
     }
 
     #[test]
     fn whatever_the_shape_the_preview_fits() {
-        let many: Map<String, Value> = (0..100_000).map(|n| (format!("key-{n}"), json!([n, {"x": "y".repeat(50)}]))).collect();
+        let many: Map<String, Value> = (0..100_000)
+            .map(|n| (format!("key-{n}"), json!([n, {"x": "y".repeat(50)}])))
+            .collect();
         let mut deep = json!("x".repeat(500));
         for _ in 0..100 {
             deep = json!({"a": deep, "b": "y".repeat(2000), "c": ["z".repeat(100), 1, 2]});
         }
         let long_key = "k".repeat(200_000);
-        for value in [Value::Object(many), json!({"list": vec![deep; 300]}), json!({long_key: 1, "a": 2})] {
+        for value in [
+            Value::Object(many),
+            json!({"list": vec![deep; 300]}),
+            json!({long_key: 1, "a": 2}),
+        ] {
             let short = of(value);
             assert!(serde_json::to_vec(&short).unwrap().len() <= LIMIT);
             assert!(!short.is_empty());

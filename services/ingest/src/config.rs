@@ -175,7 +175,14 @@ mod tests {
     #[test]
     fn a_tool_gets_a_level_of_its_own() {
         let overrides = vec![("optimizer.tools.Bash".to_owned(), "caveman".to_owned())];
-        let config: Config = load(DEFAULTS, &Sources { overrides, ..Sources::default() }).unwrap();
+        let config: Config = load(
+            DEFAULTS,
+            &Sources {
+                overrides,
+                ..Sources::default()
+            },
+        )
+        .unwrap();
         assert_eq!(config.optimizer.tools["Bash"], optimize::Level::Caveman);
     }
 }

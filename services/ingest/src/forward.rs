@@ -89,7 +89,13 @@ impl Forward {
     }
 
     /// One connection's worth of forwarding; the reason why it ended, unless by `stop`.
-    async fn connected(&mut self, lane: Lane, condition: &Condition, producer: &mut Producer, stop: &CancellationToken) -> anyhow::Result<Option<String>> {
+    async fn connected(
+        &mut self,
+        lane: Lane,
+        condition: &Condition,
+        producer: &mut Producer,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<String>> {
         let mut connection = self.bus.state();
         if !connection.borrow().connected {
             condition.set_degraded("the hub is away; observations wait in the spool");
@@ -135,7 +141,13 @@ impl Forward {
     }
 
     /// Publishes what was read, and reads on meanwhile.
-    async fn publish(&mut self, lane: Lane, mine: ProducerId, producer: &mut Producer, now: Ahead) -> Result<Ahead, Halt> {
+    async fn publish(
+        &mut self,
+        lane: Lane,
+        mine: ProducerId,
+        producer: &mut Producer,
+        now: Ahead,
+    ) -> Result<Ahead, Halt> {
         let Ahead { messages, first_seq } = now;
         let after = first_seq + messages.len() as u64;
         let renewal = Arc::clone(&self.renewal);
@@ -153,7 +165,10 @@ impl Forward {
         };
         match (stopped.disposition(), &stopped) {
             (Disposition::Park, Stopped::Refused { index, reason }) => {
-                let refused = messages.get(*index).map(|message| message.payload.as_ref()).unwrap_or_default();
+                let refused = messages
+                    .get(*index)
+                    .map(|message| message.payload.as_ref())
+                    .unwrap_or_default();
                 let seq = first_seq + *index as u64;
                 tracing::warn!(seq, %reason, "the hub refused an observation for good; a tombstone takes its place");
                 let tombstone = tombstone(refused, &reason.to_string(), &self.host, mine, seq);
@@ -168,7 +183,10 @@ impl Forward {
 
     /// The next records as one batch. A request for permission ends it: what comes after must not delay it.
     async fn next_batch(&self, lane: Lane, from: u64) -> Result<Ahead, crate::spool::StoreError> {
-        let records = self.spool.read_from(lane, from, BATCH_MESSAGES_MAX, BATCH_BYTES_MAX).await?;
+        let records = self
+            .spool
+            .read_from(lane, from, BATCH_MESSAGES_MAX, BATCH_BYTES_MAX)
+            .await?;
         let first_seq = records.first().map_or(from, |record| record.seq);
         let mut messages = Vec::with_capacity(records.len());
         for record in records {
@@ -246,12 +264,17 @@ fn tombstone(record: &[u8], reason: &str, host: &HostName, producer: ProducerId,
     envelope.id = id;
     envelope.data = data;
     envelope.origin = Some(muster_domain::fact::Origin { producer, seq });
-    envelope.encode().expect("invariant: every field of an envelope serialises")
+    envelope
+        .encode()
+        .expect("invariant: every field of an envelope serialises")
 }
 
 fn degraded(host: &HostName) -> (muster_wire::Subject, EventType) {
     let event_type = EventType::HostStatus(HostStatusKind::Degraded);
-    (muster_wire::Subject::new(event_type.clone(), Some(host.clone()), None), event_type)
+    (
+        muster_wire::Subject::new(event_type.clone(), Some(host.clone()), None),
+        event_type,
+    )
 }
 
 /// The same id each time it is needed, so that a tombstone offered twice is stored once.

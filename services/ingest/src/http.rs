@@ -66,7 +66,11 @@ async fn hook(
             return Err(reject.problem());
         }
     };
-    let accepted = surface.intake.accept_one(observation).await.map_err(|reject| reject.problem())?;
+    let accepted = surface
+        .intake
+        .accept_one(observation)
+        .await
+        .map_err(|reject| reject.problem())?;
     // An empty answer leaves every decision to the agent.
     Ok((StatusCode::OK, [(EVENT_ID, accepted.id.to_string())]).into_response())
 }
@@ -84,12 +88,18 @@ async fn events(State(surface): State<Surface>, headers: HeaderMap, body: Body) 
     };
     let single = items.single;
     let results = surface.intake.accept(items.items).await;
-    let worst = results.iter().filter_map(|result| result.as_ref().err()).find(|reject| !reject.is_passing());
+    let worst = results
+        .iter()
+        .filter_map(|result| result.as_ref().err())
+        .find(|reject| !reject.is_passing());
     if let Some(reject) = worst {
         surface.intake.park(reject, &body.bytes).await;
     }
     let first = results.first().and_then(|result| result.as_ref().err());
-    let nothing_passed = !results.is_empty() && results.iter().all(|result| result.as_ref().is_err_and(Reject::is_passing));
+    let nothing_passed = !results.is_empty()
+        && results
+            .iter()
+            .all(|result| result.as_ref().is_err_and(Reject::is_passing));
     match first {
         Some(reject) if single || nothing_passed => Err(reject.problem()),
         _ => Ok((StatusCode::ACCEPTED, axum::Json(ack(&results))).into_response()),
@@ -98,10 +108,16 @@ async fn events(State(surface): State<Surface>, headers: HeaderMap, body: Body) 
 
 /// Each result in its place, as both surfaces answer it.
 pub(crate) fn ack(results: &[Result<crate::recent::Accepted, Reject>]) -> frame::Ack {
-    let mut ack = frame::Ack { accepted: Vec::new(), rejected: Vec::new() };
+    let mut ack = frame::Ack {
+        accepted: Vec::new(),
+        rejected: Vec::new(),
+    };
     for (index, result) in results.iter().enumerate() {
         match result {
-            Ok(accepted) => ack.accepted.push(frame::Accepted { id: accepted.id, seq: accepted.seq }),
+            Ok(accepted) => ack.accepted.push(frame::Accepted {
+                id: accepted.id,
+                seq: accepted.seq,
+            }),
             Err(reject) => ack.rejected.push(frame::Rejected {
                 index,
                 kind: reject.kind().to_owned(),
@@ -121,9 +137,18 @@ struct Read {
 impl Surface {
     async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Read, Problem> {
         let limit = usize::try_from(self.config.max_body.as_u64()).unwrap_or(usize::MAX);
-        let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let announced = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse().ok());
         // What does not say how long it is may be as long as it likes, up to the limit.
-        let room = self.budget.take(announced.unwrap_or(limit).min(limit)).await.map_err(|reject| reject.problem())?;
-        Ok(Read { bytes: read_body(body, &self.config).await?, _room: room })
+        let room = self
+            .budget
+            .take(announced.unwrap_or(limit).min(limit))
+            .await
+            .map_err(|reject| reject.problem())?;
+        Ok(Read {
+            bytes: read_body(body, &self.config).await?,
+            _room: room,
+        })
     }
 }

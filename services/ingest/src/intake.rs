@@ -15,6 +15,7 @@ use muster_domain::fact;
 use muster_domain::ids::EventId;
 use muster_domain::names::{HostName, Profile};
 use muster_wire::{Envelope, time};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -60,7 +61,16 @@ impl Intake {
     ) -> anyhow::Result<Self> {
         let recent = rebuild::recent(&spool).await?;
         let source = format!("/hosts/{}/ingest", rules.host);
-        Ok(Self(Arc::new(Inner { rules, profile, source, spool, waiting, recent, counts, watcher })))
+        Ok(Self(Arc::new(Inner {
+            rules,
+            profile,
+            source,
+            spool,
+            waiting,
+            recent,
+            counts,
+            watcher,
+        })))
     }
 
     pub(crate) fn host(&self) -> &HostName {
@@ -77,7 +87,9 @@ impl Intake {
     /// [`Reject::Full`] and [`Reject::Disk`].
     pub(crate) async fn accept_one(&self, observation: Observation) -> Result<Accepted, Reject> {
         let mut results = self.accept(vec![Ok(observation)]).await;
-        results.pop().unwrap_or_else(|| Err(Reject::Disk("nothing was written".to_owned())))
+        results
+            .pop()
+            .unwrap_or_else(|| Err(Reject::Disk("nothing was written".to_owned())))
     }
 
     /// Makes all that was understood durable, in one commit a lane, and answers each in its place.
@@ -115,7 +127,10 @@ impl Intake {
                     && let Some(item) = ready.get_mut(&index)
                 {
                     self.0.counts.accepted(item.redacted, item.saved);
-                    item.sighting.take().into_iter().for_each(|sighting| self.0.watcher.saw(sighting));
+                    item.sighting
+                        .take()
+                        .into_iter()
+                        .for_each(|sighting| self.0.watcher.saw(sighting));
                 }
                 results[index] = Some(result);
             }
@@ -133,9 +148,18 @@ impl Intake {
         let mut observation = item?;
         let lane = observation.lane();
         let priority = observation.priority();
-        let profile = observation.notes.labels.get("profile").and_then(|name| Profile::new(name).ok());
+        let profile = observation
+            .notes
+            .labels
+            .get("profile")
+            .and_then(|name| Profile::new(name).ok());
         let prepared = self.0.rules.prepare(&mut observation);
-        let Prepared { data, overflow, saved, redacted } = prepared.map_err(|error| Reject::BrokenJson(error.to_string()))?;
+        let Prepared {
+            data,
+            overflow,
+            saved,
+            redacted,
+        } = prepared.map_err(|error| Reject::BrokenJson(error.to_string()))?;
         if let Some(whole) = overflow {
             self.keep(whole, priority).await?;
         }
@@ -156,7 +180,14 @@ impl Intake {
             traceparent: observation.traceparent,
             data,
         };
-        Ok(Ready { lane, priority, envelope: Arc::new(envelope), redacted, saved, sighting })
+        Ok(Ready {
+            lane,
+            priority,
+            envelope: Arc::new(envelope),
+            redacted,
+            saved,
+            sighting,
+        })
     }
 
     async fn keep(&self, whole: Whole, priority: Priority) -> Result<(), Reject> {
@@ -187,15 +218,29 @@ impl Intake {
         results
     }
 
-    async fn write(&self, lane: Lane, priority: Priority, items: &[(&usize, &Ready)]) -> Vec<(usize, Result<Accepted, Reject>)> {
+    async fn write(
+        &self,
+        lane: Lane,
+        priority: Priority,
+        items: &[(&usize, &Ready)],
+    ) -> Vec<(usize, Result<Accepted, Reject>)> {
         if items.is_empty() {
             return Vec::new();
         }
-        let encode = items.iter().map(|(_, item)| encode(Arc::clone(&item.envelope))).collect();
+        let encode = items
+            .iter()
+            .map(|(_, item)| encode(Arc::clone(&item.envelope)))
+            .collect();
         match self.0.spool.append_all(lane, priority, encode).await {
             Ok(origins) => {
                 let accepted = items.iter().zip(origins).map(|((index, item), origin)| {
-                    (**index, Ok(Accepted { id: item.envelope.id, seq: origin.seq }))
+                    (
+                        **index,
+                        Ok(Accepted {
+                            id: item.envelope.id,
+                            seq: origin.seq,
+                        }),
+                    )
                 });
                 accepted.collect()
             }
@@ -220,10 +265,19 @@ impl Intake {
         if reject.is_passing() || input.is_empty() {
             return;
         }
-        let bytes = input[..input.len().min(PARKED_BYTES_MAX)].to_vec();
+        let bytes = self.without_secrets(&input[..input.len().min(PARKED_BYTES_MAX)]);
         let reason = format!("{}: {reject}", reject.kind());
         if let Err(error) = self.0.spool.park_raw(reason, bytes).await {
             tracing::warn!(%error, "a refused input was not kept");
+        }
+    }
+
+    /// The bytes as they came, unless they hold secrets: those are no more written here than anywhere else.
+    fn without_secrets(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut text = Value::String(String::from_utf8_lossy(bytes).into_owned());
+        match (self.0.rules.redactor.redact(&mut text), text) {
+            (1.., Value::String(text)) => text.into_bytes(),
+            _ => bytes.to_vec(),
         }
     }
 }
@@ -237,8 +291,13 @@ fn name(observation: &Observation) -> Option<Name> {
 fn encode(envelope: Arc<Envelope>) -> Encode {
     Box::new(move |origin| {
         let mut envelope = Arc::unwrap_or_clone(envelope);
-        envelope.origin = Some(fact::Origin { producer: origin.producer, seq: origin.seq });
-        envelope.encode().expect("invariant: every field of an envelope serialises")
+        envelope.origin = Some(fact::Origin {
+            producer: origin.producer,
+            seq: origin.seq,
+        });
+        envelope
+            .encode()
+            .expect("invariant: every field of an envelope serialises")
     })
 }
 
@@ -261,5 +320,7 @@ fn settle(
         let first = first_of.get(names.get(index)?.as_ref()?)?;
         results.get(*first)?.clone()
     };
-    (0..results.len()).map(|index| results[index].clone().or_else(|| first(index)).unwrap_or_else(lost)).collect()
+    (0..results.len())
+        .map(|index| results[index].clone().or_else(|| first(index)).unwrap_or_else(lost))
+        .collect()
 }

@@ -27,15 +27,36 @@ impl Counts {
         Self {
             accepted: counter("muster_ingest_events_accepted_total", "Observations made durable."),
             rejected: counter("muster_ingest_events_rejected_total", "Inputs refused, by reason."),
-            repeated: counter("muster_ingest_requests_repeated_total", "Requests answered from an earlier one of the same name."),
+            repeated: counter(
+                "muster_ingest_requests_repeated_total",
+                "Requests answered from an earlier one of the same name.",
+            ),
             redacted: counter("muster_ingest_secrets_redacted_total", "Secrets taken out of payloads."),
-            saved_bytes: counter("muster_ingest_optimizer_saved_bytes_total", "Bytes of tool output not stored."),
-            original_bytes: counter("muster_ingest_optimizer_original_bytes_total", "Bytes of tool output before it was shortened."),
+            saved_bytes: counter(
+                "muster_ingest_optimizer_saved_bytes_total",
+                "Bytes of tool output not stored.",
+            ),
+            original_bytes: counter(
+                "muster_ingest_optimizer_original_bytes_total",
+                "Bytes of tool output before it was shortened.",
+            ),
             published: counter("muster_ingest_events_published_total", "Observations the hub has."),
-            publish: metrics.histogram("muster_ingest_publish_seconds", "One publish or batch, until the hub has it.", &[]),
+            publish: metrics.histogram(
+                "muster_ingest_publish_seconds",
+                "One publish or batch, until the hub has it.",
+                &[],
+            ),
             spool_bytes: metrics.gauge("muster_ingest_spool_used_bytes", "Bytes in the spool.", &[]),
-            spool_owed: metrics.gauge("muster_ingest_spool_owed_records", "Observations the hub does not have yet.", &[]),
-            watched: metrics.gauge("muster_ingest_watched_processes", "Agent processes that are watched.", &[]),
+            spool_owed: metrics.gauge(
+                "muster_ingest_spool_owed_records",
+                "Observations the hub does not have yet.",
+                &[],
+            ),
+            watched: metrics.gauge(
+                "muster_ingest_watched_processes",
+                "Agent processes that are watched.",
+                &[],
+            ),
         }
     }
 
@@ -44,7 +65,8 @@ impl Counts {
         self.redacted.add(redacted);
         if let Some(saved) = saved {
             self.original_bytes.add(saved.original_bytes as u64);
-            self.saved_bytes.add(saved.original_bytes.saturating_sub(saved.kept_bytes) as u64);
+            self.saved_bytes
+                .add(saved.original_bytes.saturating_sub(saved.kept_bytes) as u64);
         }
     }
 

@@ -53,19 +53,15 @@ impl Observation {
 
     /// Whether it may use the spool's last room: without it a session, a turn or an approval would be lost, not a detail.
     pub(crate) const fn priority(&self) -> Priority {
-        let lifecycle = match &self.event_type {
-            EventType::AgentHook(hook) => is_lifecycle(hook),
-            EventType::AgentTurn(turn) => matches!(turn, TurnKind::TurnStart | TurnKind::TurnEnd),
-            EventType::AgentEffect(_)
-            | EventType::ProcessLifecycle(_)
-            | EventType::HostStatus(_) => true,
-            _ => false,
-        };
-        if lifecycle {
-            Priority::High
-        } else {
-            Priority::Low
-        }
+        let event_type = &self.event_type;
+        let lifecycle = matches!(
+            event_type,
+            EventType::AgentTurn(TurnKind::TurnStart | TurnKind::TurnEnd)
+                | EventType::AgentEffect(_)
+                | EventType::ProcessLifecycle(_)
+                | EventType::HostStatus(_)
+        ) || matches!(event_type, EventType::AgentHook(hook) if is_lifecycle(hook));
+        if lifecycle { Priority::High } else { Priority::Low }
     }
 }
 

@@ -88,8 +88,7 @@ impl Optimizer {
     /// None that a test would not show first: the pattern is a constant.
     pub(crate) fn new(config: Config) -> Result<Self, regex::Error> {
         // CSI, OSC (up to BEL or ST), then the two-byte escapes of ECMA-48.
-        let escapes =
-            Regex::new(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")?;
+        let escapes = Regex::new(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")?;
         Ok(Self { config, escapes })
     }
 
@@ -139,10 +138,7 @@ impl Optimizer {
                 let clean = self.cleaned(text);
                 trimmed(&clean).or_else(|| (clean.len() < text.len()).then_some(clean))
             }
-            Level::Caveman if !text.is_empty() => Some(format!(
-                "[{tool}: {}B of output suppressed]",
-                text.len()
-            )),
+            Level::Caveman if !text.is_empty() => Some(format!("[{tool}: {}B of output suppressed]", text.len())),
             Level::Off | Level::Summarise | Level::Caveman => None,
         }
     }
@@ -189,9 +185,7 @@ mod tests {
     }
 
     fn numbered(count: usize) -> String {
-        (0..count)
-            .map(|n| format!("line {n} {}\n", "ü".repeat(60)))
-            .collect()
+        (0..count).map(|n| format!("line {n} {}\n", "ü".repeat(60))).collect()
     }
 
     #[test]
@@ -220,7 +214,10 @@ mod tests {
 
     #[test]
     fn summarise_takes_colors_and_blank_lines_out_of_more_than_a_kibibyte() {
-        let body = format!("\u{1b}[1;31mred\u{1b}[0m\n\n\n\n\u{1b}]0;title\u{7}end {}", "z".repeat(1100));
+        let body = format!(
+            "\u{1b}[1;31mred\u{1b}[0m\n\n\n\n\u{1b}]0;title\u{7}end {}",
+            "z".repeat(1100)
+        );
         let mut payload = json!({"output": body});
         optimizer(Level::Summarise).optimize("Bash", &mut payload).unwrap();
         assert_eq!(payload["output"], format!("red\n\nend {}", "z".repeat(1100)));
@@ -230,9 +227,13 @@ mod tests {
 
     #[test]
     fn caveman_tells_only_how_much_there_was() {
-        let mut payload = json!({"tool_response": [{"type": "text", "text": "hello"}], "tool_input": {"output": "stays"}});
+        let mut payload =
+            json!({"tool_response": [{"type": "text", "text": "hello"}], "tool_input": {"output": "stays"}});
         let saved = optimizer(Level::Caveman).optimize("Bash", &mut payload).unwrap();
-        assert_eq!(payload["tool_response"][0], json!({"type": "text", "text": "[Bash: 5B of output suppressed]"}));
+        assert_eq!(
+            payload["tool_response"][0],
+            json!({"type": "text", "text": "[Bash: 5B of output suppressed]"})
+        );
         assert_eq!(payload["tool_input"]["output"], "stays");
         assert_eq!(saved.original_bytes, 5);
     }

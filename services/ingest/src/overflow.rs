@@ -69,7 +69,9 @@ impl Waiting {
         }
         let size = whole.bytes.len() as u64;
         if priority == Priority::Low && self.used_bytes.load(Ordering::Relaxed) + size > self.limit_bytes {
-            return Err(KeepError::Full { limit_bytes: self.limit_bytes });
+            return Err(KeepError::Full {
+                limit_bytes: self.limit_bytes,
+            });
         }
         let partial = self.dir.join(format!("{}.{}", whole.digest, uuid::Uuid::new_v4()));
         let mut file = File::create(&partial)?;
@@ -120,7 +122,9 @@ impl Waiting {
 
 fn list(dir: &Path) -> io::Result<Vec<String>> {
     let names = fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-    names.filter(|name| name.as_ref().map_or(true, |name| is_digest(name))).collect()
+    names
+        .filter(|name| name.as_ref().map_or(true, |name| is_digest(name)))
+        .collect()
 }
 
 fn is_digest(name: &str) -> bool {
@@ -132,7 +136,10 @@ mod tests {
     use super::*;
 
     fn whole(digit: char, size: usize) -> Whole {
-        Whole { digest: digit.to_string().repeat(64), bytes: vec![b' '; size] }
+        Whole {
+            digest: digit.to_string().repeat(64),
+            bytes: vec![b' '; size],
+        }
     }
 
     #[test]
@@ -152,7 +159,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let waiting = Waiting::open(dir.path().to_owned(), 1000).unwrap();
         waiting.keep(&whole('a', 600), Priority::Low).unwrap();
-        assert!(matches!(waiting.keep(&whole('b', 600), Priority::Low), Err(KeepError::Full { .. })));
+        assert!(matches!(
+            waiting.keep(&whole('b', 600), Priority::Low),
+            Err(KeepError::Full { .. })
+        ));
         waiting.keep(&whole('b', 600), Priority::High).unwrap();
     }
 }

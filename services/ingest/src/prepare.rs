@@ -52,7 +52,9 @@ impl Rules {
         let mut notes = std::mem::take(&mut observation.notes);
         let mut payload = Value::Object(std::mem::take(&mut observation.data));
         notes.redacted = self.redactor.redact(&mut payload);
-        let input = ["tool_input", "input", "toolInput", "toolArgs"].iter().find_map(|key| payload.get(*key));
+        let input = ["tool_input", "input", "toolInput", "toolArgs"]
+            .iter()
+            .find_map(|key| payload.get(*key));
         notes.input_digest = match (&observation.event_type, input) {
             (EventType::AgentHook(_), Some(input)) => {
                 let raw = serde_json::value::to_raw_value(input)?;
@@ -73,7 +75,12 @@ impl Rules {
         };
         let redacted = notes.redacted;
         let (data, overflow) = self.capped(&observation.event_type, payload, notes)?;
-        Ok(Prepared { data, overflow, saved, redacted })
+        Ok(Prepared {
+            data,
+            overflow,
+            saved,
+            redacted,
+        })
     }
 
     fn capped(
@@ -140,7 +147,10 @@ mod tests {
 
     #[test]
     fn a_small_payload_gets_its_notes_and_stays() {
-        let (data, prepared) = prepared("agent.hook.pre_tool_use", json!({"tool_name": "Bash", "tool_input": {"command": "ls"}}));
+        let (data, prepared) = prepared(
+            "agent.hook.pre_tool_use",
+            json!({"tool_name": "Bash", "tool_input": {"command": "ls"}}),
+        );
         assert_eq!(data["tool_input"]["command"], "ls");
         assert_eq!(data["muster"]["input_digest"].as_str().unwrap().len(), 16);
         assert!(prepared.overflow.is_none());
@@ -151,7 +161,13 @@ mod tests {
     #[test]
     fn the_digest_is_of_the_redacted_and_whole_input() {
         let long = "x".repeat(300_000);
-        let of = |secret: &str| prepared("agent.hook.pre_tool_use", json!({"tool_input": {"content": long, "password": secret}})).0;
+        let of = |secret: &str| {
+            prepared(
+                "agent.hook.pre_tool_use",
+                json!({"tool_input": {"content": long, "password": secret}}),
+            )
+            .0
+        };
         let (one, other) = (of("first-pass"), of("second-pass"));
         assert_eq!(one["muster"]["input_digest"], other["muster"]["input_digest"]);
         assert_eq!(one["muster"]["redacted"], 1);
@@ -159,7 +175,10 @@ mod tests {
 
     #[test]
     fn a_large_payload_leaves_a_preview_and_the_name_of_the_whole() {
-        let (data, prepared) = prepared("agent.hook.pre_tool_use", json!({"tool_input": {"content": "x".repeat(1 << 20)}}));
+        let (data, prepared) = prepared(
+            "agent.hook.pre_tool_use",
+            json!({"tool_input": {"content": "x".repeat(1 << 20)}}),
+        );
         let whole = prepared.overflow.unwrap();
         assert_eq!(data["muster"]["overflow"]["object"], format!("web-01/{}", whole.digest));
         assert_eq!(data["muster"]["overflow"]["bytes"], whole.bytes.len());

@@ -51,11 +51,15 @@ impl Identity {
     /// A new identity, written down beside the spool that `dir` holds.
     pub(crate) fn mint(dir: &Path, here: &Here) -> anyhow::Result<Self> {
         let path = dir.join("instance.json");
-        let before = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
+        let before = std::fs::read(&path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
         let identity = Self {
             instance: InstanceId::from_uuid(uuid::Uuid::now_v7()),
             boot: here.boot.clone(),
-            predecessor: before.filter(|before| before.boot.is_some() && before.boot == here.boot).map(|before| before.instance),
+            predecessor: before
+                .filter(|before| before.boot.is_some() && before.boot == here.boot)
+                .map(|before| before.instance),
         };
         std::fs::write(&path, serde_json::to_vec(&identity)?).with_context(|| format!("writing {}", path.display()))?;
         Ok(identity)
@@ -96,7 +100,13 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    pub(crate) fn new(bus: &Bus, host: &HostName, identity: Identity, spool: Spool, condition: Condition) -> (Self, watch::Receiver<Standing>) {
+    pub(crate) fn new(
+        bus: &Bus,
+        host: &HostName,
+        identity: Identity,
+        spool: Spool,
+        condition: Condition,
+    ) -> (Self, watch::Receiver<Standing>) {
         let (standing, receiver) = watch::channel(Standing::Asking);
         let presence = Self {
             bucket: bus.bucket(&PRESENCE),
@@ -118,7 +128,8 @@ impl Presence {
                 Ok(()) if self.revision.is_some() => PRESENCE_INTERVAL,
                 Ok(()) => RETRY,
                 Err(error) => {
-                    self.condition.set_degraded(format!("presence is not renewed: {error:#}"));
+                    self.condition
+                        .set_degraded(format!("presence is not renewed: {error:#}"));
                     RETRY
                 }
             };
@@ -142,7 +153,8 @@ impl Presence {
                 None => None,
                 Some((value, revision)) => {
                     let holder = serde_json::from_slice::<Card>(&value).ok().map(|card| card.instance);
-                    let ours = holder.is_some() && (holder == self.identity.predecessor || holder == Some(self.identity.instance));
+                    let ours = holder.is_some()
+                        && (holder == self.identity.predecessor || holder == Some(self.identity.instance));
                     if !ours {
                         self.refused(holder);
                         return Ok(());
@@ -168,7 +180,10 @@ impl Presence {
     }
 
     fn refused(&self, holder: Option<InstanceId>) {
-        let holder = holder.map_or_else(|| "something that is no ingest".to_owned(), |instance| format!("instance {instance}"));
+        let holder = holder.map_or_else(
+            || "something that is no ingest".to_owned(),
+            |instance| format!("instance {instance}"),
+        );
         let reason = format!(
             "host name {} is held by {holder}; this is instance {}: give one of them another host.name",
             self.key, self.identity.instance

@@ -86,11 +86,7 @@ fn hide(value: &mut Value) -> u64 {
             BY_KEY.clone_into(text);
             1
         }
-        Value::Array(items) => items
-            .iter_mut()
-            .filter(|item| item.is_string())
-            .map(hide)
-            .sum(),
+        Value::Array(items) => items.iter_mut().filter(|item| item.is_string()).map(hide).sum(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => 0,
     }
 }

@@ -36,10 +36,7 @@ pub(crate) enum Reject {
     #[error("{0:?} has neither a letter nor a digit and cannot name a hook")]
     BadHookName(String),
     #[error("{what}: {detail}")]
-    BadField {
-        what: &'static str,
-        detail: String,
-    },
+    BadField { what: &'static str, detail: String },
     #[error(transparent)]
     UnknownKind(#[from] UnknownType),
     #[error("{0} is not published from a host: only agent.*, process.* and host.* are")]

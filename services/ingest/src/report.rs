@@ -21,8 +21,13 @@ const MEASURE: Duration = Duration::from_secs(5);
 
 /// Reports a fact about this host.
 pub(crate) async fn say(intake: &Intake, kind: HostStatusKind, data: impl Serialize) {
-    let Ok(Value::Object(data)) = serde_json::to_value(data) else { return };
-    if let Err(error) = intake.accept_one(Observation::of(EventType::HostStatus(kind), data)).await {
+    let Ok(Value::Object(data)) = serde_json::to_value(data) else {
+        return;
+    };
+    if let Err(error) = intake
+        .accept_one(Observation::of(EventType::HostStatus(kind), data))
+        .await
+    {
         tracing::warn!(%error, "a fact about this host was not reported");
     }
 }
@@ -45,11 +50,24 @@ pub(crate) async fn run(intake: Intake, bus: Bus, counts: Counts, stop: Cancella
     loop {
         let stats = intake.spool().stats().await?;
         counts.spool_bytes.set(stats.used_bytes as f64);
-        counts.spool_owed.set((stats.events.owed + stats.transcript.owed) as f64);
-        away = if bus.is_connected() { Duration::ZERO } else { away + MEASURE };
+        counts
+            .spool_owed
+            .set((stats.events.owed + stats.transcript.owed) as f64);
+        away = if bus.is_connected() {
+            Duration::ZERO
+        } else {
+            away + MEASURE
+        };
         if away > AWAY && !told {
             told = true;
-            say(&intake, HostStatusKind::Degraded, Reason { reason: "the hub is away; observations wait in the spool".to_owned() }).await;
+            say(
+                &intake,
+                HostStatusKind::Degraded,
+                Reason {
+                    reason: "the hub is away; observations wait in the spool".to_owned(),
+                },
+            )
+            .await;
         } else if told && away.is_zero() {
             told = false;
             say(&intake, HostStatusKind::Recovered, Reason::default()).await;

@@ -24,9 +24,16 @@ use tokio_util::task::TaskTracker;
 /// When somebody listens there, or the folder cannot be used.
 pub(crate) async fn bind(path: &Path) -> anyhow::Result<UnixListener> {
     let dir = path.parent().context("socket.path has no folder")?;
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| format!("making {}", dir.display()))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("making {}", dir.display()))?;
     match UnixStream::connect(path).await {
-        Ok(_) => anyhow::bail!("another ingest listens on {}: stop it, or set socket.path", path.display()),
+        Ok(_) => anyhow::bail!(
+            "another ingest listens on {}: stop it, or set socket.path",
+            path.display()
+        ),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
         Err(error) => return Err(error).with_context(|| format!("looking at {}", path.display())),
     }
@@ -41,10 +48,18 @@ pub(crate) async fn bind(path: &Path) -> anyhow::Result<UnixListener> {
 }
 
 /// Serves connections until `stop`; those that are open finish their request.
-pub(crate) async fn serve(listener: UnixListener, desk: Arc<Desk>, at_once: usize, tracker: TaskTracker, stop: CancellationToken) -> io::Result<()> {
+pub(crate) async fn serve(
+    listener: UnixListener,
+    desk: Arc<Desk>,
+    at_once: usize,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(at_once));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return Ok(());
+        };
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
@@ -77,8 +92,17 @@ mod tests {
         let path = dir.path().join("new/ingest.sock");
         let first = bind(&path).await.unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
-        assert!(bind(&path).await.unwrap_err().to_string().contains("another ingest listens"));
+        assert_eq!(
+            fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        assert!(
+            bind(&path)
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("another ingest listens")
+        );
         drop(first);
         let second = bind(&path).await.unwrap();
         UnixStream::connect(&path).await.unwrap();

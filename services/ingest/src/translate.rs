@@ -4,7 +4,7 @@ mod event;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use event::{Items, event, items};
+pub(crate) use event::{event, items};
 
 use crate::observation::Observation;
 use crate::reject::Reject;
@@ -45,7 +45,8 @@ pub(crate) fn hook(agent: &str, body: &[u8], around: Circumstances) -> Result<Ob
     let session = SessionId::new(session.ok_or(Reject::MissingSession)?)?;
     let name = agents::hook(&payload, around.hint.as_deref());
     let name = name.ok_or(Reject::MissingHook)?.to_owned();
-    let hook = HookName::from_agent(agents::hook_name(agent, &name)).ok_or_else(|| Reject::BadHookName(name.clone()))?;
+    let hook =
+        HookName::from_agent(agents::hook_name(agent, &name)).ok_or_else(|| Reject::BadHookName(name.clone()))?;
     let mut observation = of_hook(hook, payload);
     observation.session = Some(session);
     observation.agent = Some(AgentName::new(agent)?);
@@ -85,9 +86,14 @@ fn describe(observation: &mut Observation, mut around: Circumstances) {
     }
     if let Some(labels) = take("MUSTER_LABELS") {
         let pairs = labels.split(',').filter_map(|pair| pair.split_once('='));
-        notes.labels.extend(pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())));
+        notes
+            .labels
+            .extend(pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())));
     }
-    observation.traceparent = around.traceparent.or_else(|| take("TRACEPARENT")).filter(|text| is_traceparent(text));
+    observation.traceparent = around
+        .traceparent
+        .or_else(|| take("TRACEPARENT"))
+        .filter(|text| is_traceparent(text));
 }
 
 /// trusty-mpm wraps the payload: `{session_id, event, payload}`. What is inside is what its keys are looked up in.
@@ -121,5 +127,8 @@ fn moment(value: &Value) -> Option<Timestamp> {
 /// `00-<32 hex>-<16 hex>-<2 hex>`; anything else would only spread.
 fn is_traceparent(text: &str) -> bool {
     let lengths: Vec<usize> = text.split('-').map(str::len).collect();
-    lengths == [2, 32, 16, 2] && text.bytes().all(|b| b == b'-' || b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    lengths == [2, 32, 16, 2]
+        && text
+            .bytes()
+            .all(|b| b == b'-' || b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }

@@ -36,7 +36,10 @@ pub(crate) struct Watched {
 
 impl Watched {
     const fn process(&self) -> ProcessId {
-        ProcessId { pid: self.pid, start_ticks: self.start_ticks }
+        ProcessId {
+            pid: self.pid,
+            start_ticks: self.start_ticks,
+        }
     }
 }
 
@@ -81,13 +84,20 @@ impl Watcher {
 
 /// What an observation shows of the process it came from.
 pub(crate) fn sighting(observation: &Observation) -> Option<Sighting> {
-    let EventType::AgentHook(hook) = &observation.event_type else { return None };
+    let EventType::AgentHook(hook) = &observation.event_type else {
+        return None;
+    };
     let session = observation.session.clone()?;
     if *hook == HookName::SessionEnd {
         return Some(Sighting::Ended(session));
     }
     let ProcessId { pid, start_ticks } = observation.process?;
-    Some(Sighting::Alive(Watched { session, agent: observation.agent.clone(), pid, start_ticks }))
+    Some(Sighting::Alive(Watched {
+        session,
+        agent: observation.agent.clone(),
+        pid,
+        start_ticks,
+    }))
 }
 
 impl Watch {
@@ -95,7 +105,14 @@ impl Watch {
     pub(crate) fn open(dir: &Path, here: &Here) -> (Self, Watcher) {
         let (sender, sightings) = mpsc::channel(SIGHTINGS_MAX);
         let register = Register::open(dir, here);
-        (Self { sightings, register, watched: BTreeMap::new() }, Watcher(Some(sender)))
+        (
+            Self {
+                sightings,
+                register,
+                watched: BTreeMap::new(),
+            },
+            Watcher(Some(sender)),
+        )
     }
 
     /// Watches until `stop`; `tell` makes the news durable.
@@ -143,7 +160,13 @@ impl Watch {
         }
     }
 
-    fn follow(&mut self, watched: Watched, tracker: &TaskTracker, gone: &mpsc::Sender<Watched>, stop: &CancellationToken) {
+    fn follow(
+        &mut self,
+        watched: Watched,
+        tracker: &TaskTracker,
+        gone: &mpsc::Sender<Watched>,
+        stop: &CancellationToken,
+    ) {
         let enough = stop.child_token();
         let (gone, told) = (gone.clone(), watched.clone());
         self.watched.insert(watched, enough.clone());
@@ -159,7 +182,12 @@ impl Watch {
     }
 
     fn forget(&mut self, session: &SessionId) {
-        let ended: Vec<Watched> = self.watched.keys().filter(|watched| watched.session == *session).cloned().collect();
+        let ended: Vec<Watched> = self
+            .watched
+            .keys()
+            .filter(|watched| watched.session == *session)
+            .cloned()
+            .collect();
         for watched in ended {
             if let Some(enough) = self.watched.remove(&watched) {
                 enough.cancel();

@@ -10,8 +10,8 @@ use crate::observation::Observation;
 use crate::spool::Lane;
 use anyhow::bail;
 use muster_bus::read::Start;
-use muster_domain::family::{EventType, Family, HostStatusKind};
 use muster_domain::fact;
+use muster_domain::family::{EventType, Family, HostStatusKind};
 use muster_domain::ids::{EventId, ProducerId};
 use muster_domain::time::Timestamp;
 use muster_wire::{Envelope, Filter, time};
@@ -36,14 +36,34 @@ impl Forward {
             let shared = self.shared_until(lane, mine).await?;
             self.spool.mark_acked(lane, shared);
         }
-        let minted = self.spool.remint_producer(|_, origin, bytes| renumbered(fact::Origin { producer: origin.producer, seq: origin.seq }, bytes)).await?;
-        let reason = format!("the spool is a copy of one that went on without it: counting on as producer {minted} instead of {mine}");
+        let minted = self
+            .spool
+            .remint_producer(|_, origin, bytes| {
+                renumbered(
+                    fact::Origin {
+                        producer: origin.producer,
+                        seq: origin.seq,
+                    },
+                    bytes,
+                )
+            })
+            .await?;
+        let reason = format!(
+            "the spool is a copy of one that went on without it: counting on as producer {minted} instead of {mine}"
+        );
         tracing::error!("{reason}");
         for (kind, data) in [
-            (HostStatusKind::Degraded, Map::from_iter([("reason".to_owned(), reason.into())])),
+            (
+                HostStatusKind::Degraded,
+                Map::from_iter([("reason".to_owned(), reason.into())]),
+            ),
             (HostStatusKind::Recovered, Map::new()),
         ] {
-            if let Err(error) = self.intake.accept_one(Observation::of(EventType::HostStatus(kind), data)).await {
+            if let Err(error) = self
+                .intake
+                .accept_one(Observation::of(EventType::HostStatus(kind), data))
+                .await
+            {
                 tracing::warn!(%error, "the new producer was not reported");
             }
         }
@@ -60,7 +80,9 @@ impl Forward {
         let mut shared = acked;
         while shared < last {
             let records = self.spool.read_from(lane, shared + 1, 256, 1 << 20).await?;
-            let Some(newest) = records.last().map(|record| record.seq) else { break };
+            let Some(newest) = records.last().map(|record| record.seq) else {
+                break;
+            };
             for record in &records {
                 let id = Envelope::decode(&record.bytes).map(|envelope| envelope.id).ok();
                 if id.is_none() || stored.get(&record.seq) != id.as_ref() {
@@ -74,7 +96,13 @@ impl Forward {
     }
 
     /// Which of our places from `first` to `last` the hub has, and under which id.
-    async fn stored(&self, lane: Lane, mine: ProducerId, first: u64, last: u64) -> anyhow::Result<HashMap<u64, EventId>> {
+    async fn stored(
+        &self,
+        lane: Lane,
+        mine: ProducerId,
+        first: u64,
+        last: u64,
+    ) -> anyhow::Result<HashMap<u64, EventId>> {
         let of = |filter: Filter| filter.host(self.host.clone());
         let family = |family| of(Filter::all().family(family));
         // A filter must lie within what its stream captures.
@@ -88,7 +116,9 @@ impl Forward {
                 of(Filter::all().area(Family::HostStatus)),
             ],
         };
-        let mut reader = self.bus.read(stream_of(lane), &filters, Start::Time(self.oldest_owed(lane).await?));
+        let mut reader = self
+            .bus
+            .read(stream_of(lane), &filters, Start::Time(self.oldest_owed(lane).await?));
         let mut stored = HashMap::new();
         reader.open().await?;
         while reader.pending() != Some(0) {
@@ -96,7 +126,9 @@ impl Forward {
                 bail!("the hub went away");
             }
             let message = reader.next().await?;
-            let Ok(envelope) = Envelope::decode(&message.payload) else { continue };
+            let Ok(envelope) = Envelope::decode(&message.payload) else {
+                continue;
+            };
             if let Some(origin) = envelope.origin
                 && origin.producer == mine
                 && (first..=last).contains(&origin.seq)
@@ -120,7 +152,9 @@ impl Forward {
 }
 
 fn renumbered(origin: fact::Origin, bytes: Vec<u8>) -> Vec<u8> {
-    let Ok(mut envelope) = Envelope::decode(&bytes) else { return bytes };
+    let Ok(mut envelope) = Envelope::decode(&bytes) else {
+        return bytes;
+    };
     envelope.origin = Some(origin);
     envelope.encode().unwrap_or(bytes)
 }

@@ -52,7 +52,12 @@ impl Forward {
                 Place::Has(seq) => self.spool.mark_acked(lane, seq),
                 Place::Lost(seq) => {
                     let from = self.spool.rewind(lane, seq).await?;
-                    tracing::warn!(stream = stream_of(lane), hub = seq, from, "the hub lost what it had acknowledged; offering it again");
+                    tracing::warn!(
+                        stream = stream_of(lane),
+                        hub = seq,
+                        from,
+                        "the hub lost what it had acknowledged; offering it again"
+                    );
                 }
                 Place::Same => {}
                 Place::Copied => {

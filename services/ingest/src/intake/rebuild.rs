@@ -34,9 +34,16 @@ pub(super) async fn recent(spool: &Spool) -> Result<Recent, StoreError> {
             let Some(newest) = records.last() else { break };
             next = newest.seq + 1;
             for record in &records {
-                let Ok(envelope) = Envelope::decode(&record.bytes) else { continue };
-                let accepted = Accepted { id: envelope.id, seq: record.seq };
-                let key = serde_json::from_str::<Noted>(envelope.data.get()).ok().and_then(|noted| noted.muster.key);
+                let Ok(envelope) = Envelope::decode(&record.bytes) else {
+                    continue;
+                };
+                let accepted = Accepted {
+                    id: envelope.id,
+                    seq: record.seq,
+                };
+                let key = serde_json::from_str::<Noted>(envelope.data.get())
+                    .ok()
+                    .and_then(|noted| noted.muster.key);
                 recent.remember(key.map_or(Name::Id(envelope.id), |key| Name::Key(key.into())), accepted);
             }
         }

@@ -34,27 +34,15 @@ pub(super) const PATTERNS: &[Rule] = &[
         r#"(?<before>CLAUDE_CODE_MESSAGING_TOKEN\\?["']?\s*[=:]\s*\\?["']?)(?<secret>[^\s"'\\,;]+)"#,
         unmarked,
     ),
-    rule(
-        "api-key",
-        r"(?-u:\b)sk-[A-Za-z0-9_-]{20,}",
-        has_digit,
-    ),
-    rule(
-        "stripe-key",
-        r"(?-u:\b)[rs]k_(?:live|test)_[A-Za-z0-9]{16,}",
-        always,
-    ),
+    rule("api-key", r"(?-u:\b)sk-[A-Za-z0-9_-]{20,}", has_digit),
+    rule("stripe-key", r"(?-u:\b)[rs]k_(?:live|test)_[A-Za-z0-9]{16,}", always),
     rule(
         "github-token",
         r"(?-u:\b)(?:gh[oprsu]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})",
         always,
     ),
     rule("gitlab-token", r"(?-u:\b)glpat-[A-Za-z0-9_-]{20,}", always),
-    rule(
-        "aws-key",
-        r"(?-u:\b)(?:AKIA|ASIA)[A-Z0-9]{16}(?-u:\b)",
-        always,
-    ),
+    rule("aws-key", r"(?-u:\b)(?:AKIA|ASIA)[A-Z0-9]{16}(?-u:\b)", always),
     rule(
         "slack-token",
         r"(?-u:\b)(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10,}",
@@ -71,21 +59,9 @@ pub(super) const PATTERNS: &[Rule] = &[
         r"(?-u:\b)(?:npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}|hf_[A-Za-z0-9]{30,})",
         always,
     ),
-    rule(
-        "nkey-seed",
-        r"(?-u:\b)S[ACNOUX][A-Z2-7]{56}(?-u:\b)",
-        always,
-    ),
-    rule(
-        "signing-secret",
-        r"(?-u:\b)whsec_[A-Za-z0-9+/=_-]{16,}",
-        always,
-    ),
-    rule(
-        "age-key",
-        r"(?-u:\b)AGE-SECRET-KEY-1[A-Z0-9]{50,}",
-        always,
-    ),
+    rule("nkey-seed", r"(?-u:\b)S[ACNOUX][A-Z2-7]{56}(?-u:\b)", always),
+    rule("signing-secret", r"(?-u:\b)whsec_[A-Za-z0-9+/=_-]{16,}", always),
+    rule("age-key", r"(?-u:\b)AGE-SECRET-KEY-1[A-Z0-9]{50,}", always),
     rule(
         "jwt",
         r"(?-u:\b)eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",

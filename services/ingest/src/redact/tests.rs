@@ -27,11 +27,17 @@ fn well_known_secrets_go_and_the_text_around_them_stays() {
         (secret("whsec_", alnum), "signing-secret"),
         (secret("SU", &"A2B3C4D5".repeat(7)), "nkey-seed"),
         (
-            secret("eyJ", &format!("hbGciOiJIUzI1NiJ9.{}.c2lnbmF0dXJl", secret("eyJ", "zdWIiOiIxMjM0In0"))),
+            secret(
+                "eyJ",
+                &format!("hbGciOiJIUzI1NiJ9.{}.c2lnbmF0dXJl", secret("eyJ", "zdWIiOiIxMjM0In0")),
+            ),
             "jwt",
         ),
         (
-            secret("-----BEGIN RSA PRIVATE", " KEY-----\nMIIE\nabc\n-----END RSA PRIVATE KEY-----"),
+            secret(
+                "-----BEGIN RSA PRIVATE",
+                " KEY-----\nMIIE\nabc\n-----END RSA PRIVATE KEY-----",
+            ),
             "private-key",
         ),
     ];
@@ -51,18 +57,39 @@ fn an_unfinished_private_key_goes_to_the_end() {
 #[test]
 fn headers_and_assignments_keep_their_names() {
     for (text, expected) in [
-        ("Authorization: Bearer abc.def-123456", "Authorization: Bearer [redacted:authorization]"),
-        ("curl -H 'authorization: Basic dXNlcjpwYXNz' x", "curl -H 'authorization: Basic [redacted:authorization]' x"),
+        (
+            "Authorization: Bearer abc.def-123456",
+            "Authorization: Bearer [redacted:authorization]",
+        ),
+        (
+            "curl -H 'authorization: Basic dXNlcjpwYXNz' x",
+            "curl -H 'authorization: Basic [redacted:authorization]' x",
+        ),
         ("use bearer abcdefgh12345678 now", "use bearer [redacted:bearer] now"),
         ("DB_PASSWORD=hunter22 make", "DB_PASSWORD=[redacted:password] make"),
         ("--token=tok12345678 go", "--token=[redacted:assignment] go"),
         ("api_key: 'k3yk3yk3y'", "api_key: '[redacted:assignment]'"),
-        ("postgres://app:pa55word@db:5432/x", "postgres://app:[redacted:url-credentials]@db:5432/x"),
+        (
+            "postgres://app:pa55word@db:5432/x",
+            "postgres://app:[redacted:url-credentials]@db:5432/x",
+        ),
         ("redis://:pa55@cache/0", "redis://:[redacted:url-credentials]@cache/0"),
-        ("Server=db;Uid=sa;Pwd=Passw0rd;", "Server=db;Uid=sa;Pwd=[redacted:password];"),
-        ("CLAUDE_CODE_MESSAGING_TOKEN=abcdef", "CLAUDE_CODE_MESSAGING_TOKEN=[redacted:messaging-token]"),
-        (r#"{"password": "hunter22", "a": 1}"#, r#"{"password": "[redacted:password]", "a": 1}"#),
-        (r#"{\"api_key\":\"k3yk3yk3y\"}"#, r#"{\"api_key\":\"[redacted:assignment]\"}"#),
+        (
+            "Server=db;Uid=sa;Pwd=Passw0rd;",
+            "Server=db;Uid=sa;Pwd=[redacted:password];",
+        ),
+        (
+            "CLAUDE_CODE_MESSAGING_TOKEN=abcdef",
+            "CLAUDE_CODE_MESSAGING_TOKEN=[redacted:messaging-token]",
+        ),
+        (
+            r#"{"password": "hunter22", "a": 1}"#,
+            r#"{"password": "[redacted:password]", "a": 1}"#,
+        ),
+        (
+            r#"{\"api_key\":\"k3yk3yk3y\"}"#,
+            r#"{\"api_key\":\"[redacted:assignment]\"}"#,
+        ),
     ] {
         assert_eq!(clean(text), (expected.to_owned(), 1), "{text}");
     }

@@ -9,7 +9,9 @@ use crate::watch::Here;
 use bytes::Bytes;
 use muster_bus::Bus;
 use muster_wire::data::hook::ProcessId;
-use muster_wire::frame::{self, ClientFrame, Forwarded, Hello, HelloReply, HookAnswer, IngestEvents, IngestHook, Reply, ServerFrame, Status};
+use muster_wire::frame::{
+    self, ClientFrame, Forwarded, Hello, HelloReply, HookAnswer, IngestEvents, IngestHook, Reply, ServerFrame, Status,
+};
 use muster_wire::limits::{PROTOCOL_MAX, PROTOCOL_MIN};
 use muster_wire::subject::{Caller, Operation, Request};
 use serde_json::value::RawValue;
@@ -59,7 +61,10 @@ struct Connection<'a> {
 impl Desk {
     /// Serves one connection to its end.
     pub(super) async fn serve(&self, stream: UnixStream, stop: CancellationToken) -> io::Result<()> {
-        let mut connection = Connection { desk: self, stream: BufReader::new(stream) };
+        let mut connection = Connection {
+            desk: self,
+            stream: BufReader::new(stream),
+        };
         let mut greeted = false;
         loop {
             let patience = if greeted { self.idle_timeout } else { self.read_timeout };
@@ -76,7 +81,9 @@ impl Desk {
             match ClientFrame::read(&frame.bytes) {
                 Ok(ClientFrame::Hello(hello)) => greeted = connection.hello(&hello).await?,
                 Ok(_) if !greeted => {
-                    connection.error("hello-required", "say hello before anything else").await?;
+                    connection
+                        .error("hello-required", "say hello before anything else")
+                        .await?;
                 }
                 Ok(request) => {
                     if !connection.answer(request).await? {
@@ -106,7 +113,10 @@ impl Connection<'_> {
     /// The next frame. Its length alone reserves no memory.
     async fn frame(&mut self, patience: Duration) -> Result<Frame, End> {
         let mut header = [0; frame::HEADER_BYTES];
-        timeout(patience, self.stream.read_exact(&mut header)).await.map_err(|_| End::Gone)?.map_err(|_| End::Gone)?;
+        timeout(patience, self.stream.read_exact(&mut header))
+            .await
+            .map_err(|_| End::Gone)?
+            .map_err(|_| End::Gone)?;
         let length = frame::length(header).map_err(End::TooLarge)?;
         let room = self.desk.budget.take(length).await.map_err(End::Busy)?;
         let mut bytes = Vec::new();
@@ -154,7 +164,9 @@ impl Connection<'_> {
             }
             ClientFrame::IngestHook(hook) => return self.hook(*hook).await,
             ClientFrame::IngestEvents(IngestEvents { events }) => {
-                let items = events.iter().map(|event| crate::json::parse(event.get().as_bytes()).and_then(translate::event));
+                let items = events
+                    .iter()
+                    .map(|event| crate::json::parse(event.get().as_bytes()).and_then(translate::event));
                 let results = self.desk.intake.accept(items.collect()).await;
                 self.send(&ServerFrame::Ack(ack(&results))).await?;
             }
@@ -192,7 +204,11 @@ impl Connection<'_> {
         match result {
             Ok(accepted) => {
                 // No output and status 0 leave every decision to the agent.
-                let answer = HookAnswer { event_id: Some(accepted.id), exit_code: 0, answer: None };
+                let answer = HookAnswer {
+                    event_id: Some(accepted.id),
+                    exit_code: 0,
+                    answer: None,
+                };
                 self.queue(&ServerFrame::HookAnswer(answer)).await?;
                 if follows {
                     self.queue_raw(&[]).await?;
@@ -236,8 +252,14 @@ impl Connection<'_> {
         let Ok(caller) = Caller::new(self.desk.intake.host().as_str()) else {
             return self.error("internal", "the host's name is no caller").await;
         };
-        let body = request.request.map_or_else(|| Bytes::from_static(b"{}"), |raw| Bytes::from(raw.get().to_owned()));
-        let asked = self.desk.bus.request(&Request { operation, caller }, body, ANSWER_WITHIN).await;
+        let body = request
+            .request
+            .map_or_else(|| Bytes::from_static(b"{}"), |raw| Bytes::from(raw.get().to_owned()));
+        let asked = self
+            .desk
+            .bus
+            .request(&Request { operation, caller }, body, ANSWER_WITHIN)
+            .await;
         match asked.map(|body| serde_json::from_slice::<Box<RawValue>>(&body)) {
             Ok(Ok(body)) => self.send(&ServerFrame::Reply(Reply { body })).await,
             Ok(Err(error)) => self.error("broken-reply", &error.to_string()).await,

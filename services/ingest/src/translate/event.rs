@@ -33,21 +33,24 @@ pub(crate) fn items(body: &[u8], lines: bool) -> Result<Items, Reject> {
         let items = lines.map(|line| json::parse(line.as_bytes()).and_then(event)).collect();
         return Ok(Items { items, single: false });
     }
-    Ok(match json::parse(body)? {
-        Value::Array(items) => {
-            few_enough(items.len())?;
-            let items = items.into_iter().map(event).collect();
-            Items { items, single: false }
-        }
-        other => Items {
-            items: vec![event(other)],
-            single: true,
-        },
+    let body = json::parse(body)?;
+    if let Value::Array(items) = body {
+        few_enough(items.len())?;
+        let items = items.into_iter().map(event).collect();
+        return Ok(Items { items, single: false });
+    }
+    Ok(Items {
+        items: vec![event(body)],
+        single: true,
     })
 }
 
 const fn few_enough(count: usize) -> Result<(), Reject> {
-    if count > EVENTS_MAX { Err(Reject::TooMany(count)) } else { Ok(()) }
+    if count > EVENTS_MAX {
+        Err(Reject::TooMany(count))
+    } else {
+        Ok(())
+    }
 }
 
 /// Reads one event.
@@ -72,9 +75,10 @@ pub(crate) fn event(item: Value) -> Result<Observation, Reject> {
         None | Some(Value::Null) => Map::new(),
         Some(_) => return Err(bad("data", "must be an object")),
     };
-    let mut observation = match event_type {
-        EventType::AgentHook(hook) => of_hook(hook, data),
-        other => Observation::of(other, data),
+    let mut observation = if let EventType::AgentHook(hook) = event_type {
+        of_hook(hook, data)
+    } else {
+        Observation::of(event_type, data)
     };
     observation.session = session;
     observation.agent = name(text(&mut item, "agent")?, AgentName::new)?;
@@ -90,10 +94,7 @@ pub(crate) fn event(item: Value) -> Result<Observation, Reject> {
 
 /// Hooks, turns and lines belong to a session; processes and hosts may be seen without one.
 const fn is_of_a_session(family: Family) -> bool {
-    matches!(
-        family,
-        Family::AgentHook | Family::AgentTurn | Family::AgentOutput
-    )
+    matches!(family, Family::AgentHook | Family::AgentTurn | Family::AgentOutput)
 }
 
 fn text(item: &mut Map<String, Value>, key: &'static str) -> Result<Option<String>, Reject> {
@@ -104,10 +105,7 @@ fn text(item: &mut Map<String, Value>, key: &'static str) -> Result<Option<Strin
     }
 }
 
-fn name<T>(
-    text: Option<String>,
-    check: impl FnOnce(&str) -> Result<T, NameError>,
-) -> Result<Option<T>, Reject> {
+fn name<T>(text: Option<String>, check: impl FnOnce(&str) -> Result<T, NameError>) -> Result<Option<T>, Reject> {
     Ok(text.as_deref().map(check).transpose()?)
 }
 

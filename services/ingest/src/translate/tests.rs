@@ -28,24 +28,34 @@ fn an_unknown_hook_is_kept_under_its_own_name() {
 
 #[test]
 fn the_short_keys_of_trusty_mpm_are_unwrapped() {
-    let payload = json!({"session_id": "s", "event": "PostToolUse", "payload": {"tool": "Bash", "output": "x", "agent": "qa"}});
+    let payload =
+        json!({"session_id": "s", "event": "PostToolUse", "payload": {"tool": "Bash", "output": "x", "agent": "qa"}});
     let seen = read("trusty-mpm", &payload).unwrap();
     assert_eq!(seen.event_type.to_string(), "agent.hook.post_tool_use");
-    assert_eq!((&seen.data["tool"], &seen.data["agent"]), (&json!("Bash"), &json!("qa")));
+    assert_eq!(
+        (&seen.data["tool"], &seen.data["agent"]),
+        (&json!("Bash"), &json!("qa"))
+    );
     assert!(!seen.data.contains_key("payload"));
 }
 
 #[test]
 fn other_spellings_of_session_and_time_are_found() {
     let copilot = json!({"sessionId": "c", "timestamp": 1_795_267_134_318_i64, "cwd": "/x"});
-    let around = Circumstances { hint: Some("sessionStart".into()), ..Circumstances::default() };
+    let around = Circumstances {
+        hint: Some("sessionStart".into()),
+        ..Circumstances::default()
+    };
     let seen = hook("copilot-cli", copilot.to_string().as_bytes(), around).unwrap();
     assert_eq!(seen.event_type.to_string(), "agent.hook.session_start");
     assert_eq!(seen.time.unwrap().as_millis(), 1_795_267_134_318);
     let opencode = json!({"type": "session.created", "properties": {"sessionID": "ses_1"}});
     assert_eq!(read("opencode", &opencode).unwrap().session.unwrap().as_str(), "ses_1");
     let vibe = json!({"session_id": "v", "event": "tool_start"});
-    assert_eq!(read("vibe", &vibe).unwrap().event_type.to_string(), "agent.hook.pre_tool_use");
+    assert_eq!(
+        read("vibe", &vibe).unwrap().event_type.to_string(),
+        "agent.hook.pre_tool_use"
+    );
 }
 
 #[test]
@@ -82,14 +92,32 @@ fn each_flaw_of_a_hook_has_its_reason() {
     assert_eq!(kind("codex", b"{}"), "missing-session");
     assert_eq!(kind("codex", br#"{"session_id":""}"#), "missing-session");
     assert_eq!(kind("codex", br#"{"session_id":"s"}"#), "missing-hook");
-    assert_eq!(kind("codex", br#"{"session_id":"a\nb","hook_event_name":"Stop"}"#), "bad-name");
-    assert_eq!(kind("codex", br#"{"session_id":"s","hook_event_name":"??"}"#), "bad-name");
+    assert_eq!(
+        kind("codex", br#"{"session_id":"a\nb","hook_event_name":"Stop"}"#),
+        "bad-name"
+    );
+    assert_eq!(
+        kind("codex", br#"{"session_id":"s","hook_event_name":"??"}"#),
+        "bad-name"
+    );
 }
 
 #[test]
 fn lifecycle_and_approvals_go_before_tools() {
-    let priority = |name: &str| read("claude", &json!({"session_id": "s", "hook_event_name": name})).unwrap().priority();
-    for name in ["SessionStart", "SessionEnd", "Stop", "StopFailure", "SubagentStop", "PermissionRequest", "UserPromptSubmit"] {
+    let priority = |name: &str| {
+        read("claude", &json!({"session_id": "s", "hook_event_name": name}))
+            .unwrap()
+            .priority()
+    };
+    for name in [
+        "SessionStart",
+        "SessionEnd",
+        "Stop",
+        "StopFailure",
+        "SubagentStop",
+        "PermissionRequest",
+        "UserPromptSubmit",
+    ] {
         assert_eq!(priority(name), Priority::High, "{name}");
     }
     for name in ["PreToolUse", "PostToolUse", "Notification", "SomethingNew"] {
@@ -109,7 +137,10 @@ fn events_are_read_alone_in_arrays_and_in_lines() {
     assert!(array.items[0].is_ok());
     assert_eq!(array.items[1].as_ref().unwrap_err().kind(), "not-an-object");
     let lines = items(format!("{one}\n\n{{\n{one}").as_bytes(), true).unwrap();
-    assert_eq!(lines.items.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(
+        lines.items.iter().map(Result::is_ok).collect::<Vec<_>>(),
+        [true, false, true]
+    );
     let output = event(json!({"kind": "agent.output.stream", "session": "s", "data": {"n": 1}})).unwrap();
     assert_eq!(output.lane(), Lane::Transcript);
 }
@@ -125,9 +156,18 @@ fn each_flaw_of_an_event_has_its_reason() {
         (json!({"kind": "agent.hook.stop"}), "missing-session"),
         (json!({"kind": "agent.hook.stop", "session": "a\u{1}"}), "bad-name"),
         (json!({"kind": "agent.hook.stop", "session": 5}), "bad-field"),
-        (json!({"kind": "agent.hook.stop", "session": "s", "id": "x"}), "bad-field"),
-        (json!({"kind": "agent.hook.stop", "session": "s", "time": "noon"}), "bad-field"),
-        (json!({"kind": "agent.hook.stop", "session": "s", "data": []}), "bad-field"),
+        (
+            json!({"kind": "agent.hook.stop", "session": "s", "id": "x"}),
+            "bad-field",
+        ),
+        (
+            json!({"kind": "agent.hook.stop", "session": "s", "time": "noon"}),
+            "bad-field",
+        ),
+        (
+            json!({"kind": "agent.hook.stop", "session": "s", "data": []}),
+            "bad-field",
+        ),
     ] {
         assert_eq!(event(item.clone()).unwrap_err().kind(), kind, "{item}");
     }

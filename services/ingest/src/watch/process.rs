@@ -35,7 +35,8 @@ impl Here {
 
 /// Whether this very process runs; one that only waits to be reaped does not.
 pub(super) fn is_alive(process: ProcessId) -> bool {
-    stat(process.pid).is_some_and(|(state, start_ticks)| start_ticks == process.start_ticks && !matches!(state, 'Z' | 'X'))
+    stat(process.pid)
+        .is_some_and(|(state, start_ticks)| start_ticks == process.start_ticks && !matches!(state, 'Z' | 'X'))
 }
 
 /// The program's name, without its arguments.
@@ -58,6 +59,10 @@ pub(super) async fn gone(process: ProcessId) {
     }
 }
 
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe; an OwnedFd keeps the promise that one asks for"
+)]
 fn pidfd(pid: u32) -> Option<AsyncFd<std::os::fd::OwnedFd>> {
     let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
     let fd = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
@@ -82,20 +87,31 @@ mod tests {
     async fn a_killed_process_is_noticed() {
         let mut child = Command::new("sleep").arg("600").spawn().unwrap();
         let (_, start_ticks) = stat(child.id()).unwrap();
-        let process = ProcessId { pid: child.id(), start_ticks };
+        let process = ProcessId {
+            pid: child.id(),
+            start_ticks,
+        };
         assert!(is_alive(process));
         assert_eq!(command(process.pid).as_deref(), Some("sleep"));
-        let other = ProcessId { start_ticks: start_ticks + 1, ..process };
+        let other = ProcessId {
+            start_ticks: start_ticks + 1,
+            ..process
+        };
         assert!(!is_alive(other));
         gone(other).await;
         child.kill().unwrap();
-        tokio::time::timeout(Duration::from_secs(5), gone(process)).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(5), gone(process))
+            .await
+            .unwrap();
         child.wait().unwrap();
     }
 
     #[test]
     fn a_pid_of_another_namespace_is_not_ours() {
-        let here = Here { boot: Some("b".into()), namespace: Some("n".into()) };
+        let here = Here {
+            boot: Some("b".into()),
+            namespace: Some("n".into()),
+        };
         assert!(here.shares(Some("b"), Some("n")));
         assert!(!here.shares(Some("b"), Some("other")));
         assert!(!here.shares(None, None));

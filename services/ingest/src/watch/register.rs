@@ -1,7 +1,7 @@
 //! The file that remembers which processes are watched.
 
-use super::process::{self, Here};
 use super::Watched;
+use super::process::{self, Here};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,10 +26,23 @@ impl Register {
     pub(super) fn open(dir: &Path, here: &Here) -> Self {
         let path = dir.join("watched.json");
         // Without the file, or with half of one, nothing was watched: hooks bring it back.
-        let before: Content = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let before: Content = fs::read(&path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
         let same_boot = before.boot.is_some() && before.boot == here.boot;
-        let (alive, lost) = before.watched.into_iter().partition(|watched| same_boot && process::is_alive(watched.process()));
-        let mut register = Self { path, content: Content { boot: here.boot.clone(), watched: alive }, lost };
+        let (alive, lost) = before
+            .watched
+            .into_iter()
+            .partition(|watched| same_boot && process::is_alive(watched.process()));
+        let mut register = Self {
+            path,
+            content: Content {
+                boot: here.boot.clone(),
+                watched: alive,
+            },
+            lost,
+        };
         // The lost stay in the file until they were told.
         register.content.watched.extend(register.lost.iter().cloned());
         register
@@ -75,7 +88,12 @@ mod tests {
     fn who_died_meanwhile_is_known_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let here = Here::find();
-        let watched = Watched { session: SessionId::new("s").unwrap(), agent: None, pid: u32::MAX - 1, start_ticks: 1 };
+        let watched = Watched {
+            session: SessionId::new("s").unwrap(),
+            agent: None,
+            pid: u32::MAX - 1,
+            start_ticks: 1,
+        };
         let mut register = Register::open(dir.path(), &here);
         register.add(watched.clone()).unwrap();
         let mut again = Register::open(dir.path(), &here);

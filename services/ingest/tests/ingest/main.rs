@@ -1,0 +1,13 @@
+//! The service as a process of its own, against a real hub: what it took is in the log, whatever was killed meanwhile.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod bad_input;
+mod client;
+mod forwarding;
+mod full;
+mod large;
+mod presence;
+mod processes;
+mod rig;
+mod spool_copies;
+mod surfaces;
