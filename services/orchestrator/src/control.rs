@@ -5,7 +5,6 @@
 //! decision is not made twice; with the term, the overlay goes too, and the log says what became of it.
 
 use crate::election;
-use crate::inbox::Deposed;
 use crate::leadership::Term;
 use muster_bus::Outgoing;
 use muster_bus::kv::{Entry, Watched};
@@ -77,11 +76,6 @@ impl Control {
         self.queue.len()
     }
 
-    /// The next moment at which time alone is news; nothing for who does not decide.
-    pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        if self.is_leading() { due(&self.fleet) } else { None }
-    }
-
     /// The log's next event.
     pub(crate) fn event(&mut self, recorded: &Recorded) {
         let applied = self.fleet.apply(recorded);
@@ -102,19 +96,18 @@ impl Control {
         self.begin_when_caught_up();
     }
 
-    /// The term is over. What was decided in it and stored comes back through the log.
-    pub(crate) fn deposed(&mut self, why: &Deposed) {
-        tracing::info!(reason = %why, "standing by");
+    /// The term is over, and with it goes its writer's channel. What was decided in it and stored comes back through the log.
+    pub(crate) fn deposed(&mut self, why: &str) {
+        tracing::info!(reason = why, "standing by");
         self.role = Role::Standby;
         self.overlay = Overlay::new();
         self.queue.clear();
         self.writing = false;
     }
 
-    /// The state is another one. A term that was won on the old log is given up by dropping its writer's channel.
-    pub(crate) fn fold_anew(&mut self, fleet: Fleet) {
+    /// The state is another one, of another log perhaps.
+    pub(crate) fn restored(&mut self, fleet: Fleet) {
         self.fleet = fleet;
-        self.deposed(&Deposed("the log was replaced".to_owned()));
     }
 
     /// The writer's batch is stored.
@@ -123,9 +116,9 @@ impl Control {
         self.hand_over();
     }
 
-    /// Time alone is news.
-    pub(crate) fn deadline_passed(&mut self, now: Timestamp) {
-        if self.is_leading() {
+    /// Time passes, which alone can be news.
+    pub(crate) fn tick(&mut self, now: Timestamp) {
+        if self.is_leading() && due(&self.fleet).is_some_and(|at| at <= now) {
             self.decide(expire(&self.fleet, &self.overlay, now));
         }
     }

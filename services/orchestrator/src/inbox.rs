@@ -1,15 +1,24 @@
 //! One enum of everything that can happen to the orchestrator.
 //!
 //! Every source becomes a variant and one loop handles them one after another, so no two parts ever disagree about what
-//! came first. See `control.rs` for the loop.
+//! came first. See `serve.rs` for the loop.
 
 use crate::leadership::Term;
+use muster_bus::StreamState;
 use muster_bus::kv::Watched;
 use muster_bus::read::Stored;
 use muster_bus::service::Incoming;
+use muster_domain::fleet::Fleet;
 
 /// What the loop is told.
 pub(crate) enum Input {
+    /// The log is followed from where this state ends.
+    Restored {
+        /// A snapshot, or nothing folded yet.
+        fleet: Box<Fleet>,
+        /// The log as it was found.
+        stream: StreamState,
+    },
     /// The next event of the log.
     Event {
         /// It.
@@ -17,7 +26,7 @@ pub(crate) enum Input {
         /// How many the log held after it when it was read.
         behind: u64,
     },
-    /// The log is not the one that was folded: recreated, or its tail is gone.
+    /// The log is not the one that was folded: recreated, or its tail is gone. Another state follows.
     LogReplaced(String),
     /// A host's presence changed.
     Presence(Watched),
@@ -27,10 +36,8 @@ pub(crate) enum Input {
     Written(Result<(), Deposed>),
     /// Somebody asks.
     Request(Incoming),
-    /// The earliest deadline of the state has come.
-    Deadline,
-    /// Time to look whether a snapshot is due.
-    Snapshot,
+    /// Time passes: deadlines, snapshots, gauges.
+    Tick,
     /// Shut down.
     Drain,
 }

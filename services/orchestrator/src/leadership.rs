@@ -12,11 +12,12 @@ use crate::inbox::{Deposed, Input};
 use muster_bus::fence::{self, FencedWriter, Held, Lease, LeaseError, WriteError};
 use muster_bus::{Bus, Outgoing};
 use muster_domain::ids::InstanceId;
+use muster_domain::time::Timestamp;
 use muster_runtime::drain::Drain;
-use muster_wire::limits;
+use muster_wire::{limits, topology};
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 /// The lease every orchestrator campaigns for.
 const LEASE_KEY: &str = "orchestrator";
@@ -30,7 +31,9 @@ const ELECTION_REPEATED: Duration = Duration::from_secs(3600);
 pub(crate) struct Term {
     /// Position of this term's election: nothing may be decided before the log is folded up to here.
     pub(crate) fence: u64,
-    /// Where decisions are given to the writer.
+    /// The log it was won on, by its creation: a sequence of another log is another place.
+    pub(crate) log: Timestamp,
+    /// Where decisions are given to the writer. Dropping it gives the term up.
     pub(crate) writes: mpsc::Sender<Vec<Outgoing>>,
 }
 
@@ -40,19 +43,21 @@ pub(crate) struct Candidate {
     pub(crate) instance: InstanceId,
     pub(crate) name: String,
     pub(crate) inputs: mpsc::Sender<Input>,
+    /// The log that the loop has caught up with, by its creation. Whoever has not would hold the lease and answer nobody.
+    pub(crate) caught_up: watch::Receiver<Option<Timestamp>>,
 }
 
 impl Candidate {
     /// Campaigns, leads, and campaigns again, until draining begins; then hands the lease back, so that a successor need
     /// not wait for it to expire.
-    pub(crate) async fn run(self, drain: Drain) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self, drain: Drain) -> anyhow::Result<()> {
         let lease = Lease::new(&self.bus, LEASE_KEY, &self.name);
         let mut attempts = ticks(limits::LEASE_INTERVAL);
         loop {
-            tokio::select! {
+            let log = tokio::select! {
                 () = drain.requested() => return Ok(()),
-                _ = attempts.tick() => {}
-            }
+                log = self.turn(&mut attempts) => log,
+            };
             let held = match lease.take().await {
                 Ok(held) => held,
                 Err(LeaseError::Taken { .. }) => continue,
@@ -61,7 +66,7 @@ impl Candidate {
                     continue;
                 }
             };
-            let ended = self.lead(held, &drain).await;
+            let ended = self.lead(held, log, &drain).await;
             if drain.is_requested() {
                 return Ok(());
             }
@@ -71,35 +76,25 @@ impl Candidate {
         }
     }
 
-    /// One term, from election to its end.
-    async fn lead(&self, mut held: Held, drain: &Drain) -> Deposed {
-        let term = held.revision();
-        let elected = match election::announcement(&self.name, self.instance, term) {
-            Ok(elected) => elected,
-            Err(error) => {
-                return Deposed(format!("the election could not be written down: {error}"));
+    /// Waits for the next moment to campaign; gives the log to campaign on.
+    async fn turn(&mut self, attempts: &mut Interval) -> Timestamp {
+        loop {
+            attempts.tick().await;
+            if let Ok(log) = self.caught_up.wait_for(Option::is_some).await
+                && let Some(log) = *log
+            {
+                return log;
             }
-        };
-        let mut writer = match fence::campaign(&self.bus, &elected).await {
-            Ok(writer) => writer,
-            Err(error) => return Deposed(format!("the election was not stored: {error}")),
-        };
-        tracing::info!(term, fence = writer.fence(), "elected");
-        let (writes, mut waiting) = mpsc::channel(WRITES_WAITING);
-        if self
-            .inputs
-            .send(Input::Elected(Term {
-                fence: writer.fence(),
-                writes,
-            }))
-            .await
-            .is_err()
-        {
-            return Deposed("the service is shutting down".to_owned());
         }
+    }
+
+    /// One term, from election to its end.
+    async fn lead(&self, mut held: Held, log: Timestamp, drain: &Drain) -> Deposed {
+        // In one future with the rest of the term, because an election may take longer than the lease lasts.
+        let number = held.revision();
         let ended = tokio::select! {
             ended = keep(&mut held) => ended,
-            ended = self.write(&mut writer, &mut waiting) => ended,
+            ended = self.term(number, log) => ended,
             () = drain.requested() => Deposed("draining".to_owned()),
         };
         if let Err(error) = held.release().await {
@@ -111,37 +106,89 @@ impl Candidate {
         ended
     }
 
+    /// Is elected, and writes.
+    async fn term(&self, number: u64, log: Timestamp) -> Deposed {
+        let mut writer = match self.elect(number, log).await {
+            Ok(writer) => writer,
+            Err(error) => return Deposed(format!("not elected: {error:#}")),
+        };
+        let fence = writer.fence();
+        tracing::info!(term = number, fence, "elected");
+        let (writes, mut waiting) = mpsc::channel(WRITES_WAITING);
+        if self
+            .inputs
+            .send(Input::Elected(Term { fence, log, writes }))
+            .await
+            .is_err()
+        {
+            return shutting_down();
+        }
+        self.write(number, &mut writer, &mut waiting).await
+    }
+
+    async fn elect(&self, number: u64, log: Timestamp) -> anyhow::Result<FencedWriter> {
+        let elected = election::announcement(&self.name, self.instance, number)?;
+        let writer = fence::campaign(&self.bus, &elected).await?;
+        let created = self.bus.stream_state(topology::EVENTS).await?.created;
+        anyhow::ensure!(created == log, "the log was replaced");
+        Ok(writer)
+    }
+
     /// Writes what the loop decides, one batch at a time, until a write does not succeed.
-    async fn write(&self, writer: &mut FencedWriter, waiting: &mut mpsc::Receiver<Vec<Outgoing>>) -> Deposed {
+    async fn write(
+        &self,
+        number: u64,
+        writer: &mut FencedWriter,
+        waiting: &mut mpsc::Receiver<Vec<Outgoing>>,
+    ) -> Deposed {
         let mut repeat = ticks(ELECTION_REPEATED);
         repeat.reset();
         loop {
-            let written = tokio::select! {
-                batch = waiting.recv() => match batch {
-                    Some(batch) => writer.write(&batch).await.map(|_| ()),
-                    None => return Deposed("the loop gave the term up".to_owned()),
-                },
-                _ = repeat.tick() => match election::announcement(&self.name, self.instance, writer.fence()) {
-                    Ok(elected) => {
-                        if let Err(error) = writer.renew(&elected).await {
-                            return Deposed(error.to_string());
-                        }
-                        continue;
+            tokio::select! {
+                batch = waiting.recv() => {
+                    let Some(batch) = batch else {
+                        return Deposed("the loop gave the term up".to_owned());
+                    };
+                    if let Err(error) = write_batch(writer, &batch).await {
+                        return Deposed(format!("a write did not succeed: {error}"));
                     }
-                    Err(error) => return Deposed(error.to_string()),
-                },
-            };
-            match written {
-                Ok(()) => {
                     if self.inputs.send(Input::Written(Ok(()))).await.is_err() {
-                        return Deposed("the service is shutting down".to_owned());
+                        return shutting_down();
                     }
                 }
-                Err(error @ WriteError::Fenced) => return Deposed(error.to_string()),
-                Err(error) => return Deposed(format!("a write's outcome is not known: {error}")),
+                _ = repeat.tick() => {
+                    let elected = election::announcement(&self.name, self.instance, number);
+                    let renewed = match elected {
+                        Ok(elected) => writer.renew(&elected).await.map_err(|error| error.to_string()),
+                        Err(error) => Err(error.to_string()),
+                    };
+                    if let Err(error) = renewed {
+                        return Deposed(format!("the election was not repeated: {error}"));
+                    }
+                }
             }
         }
     }
+}
+
+/// Writes a batch. What the hub will never take is left out: it would end every term in the same place.
+async fn write_batch(writer: &mut FencedWriter, batch: &[Outgoing]) -> Result<(), WriteError> {
+    let mut rest = batch;
+    loop {
+        match writer.write(rest).await {
+            Ok(_) => return Ok(()),
+            Err(WriteError::Refused { index, reason }) => {
+                let subject = rest.get(index).map(|outgoing| outgoing.subject.to_string());
+                tracing::error!(subject, %reason, "a decision is not stored");
+                rest = rest.get(index + 1..).unwrap_or_default();
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn shutting_down() -> Deposed {
+    Deposed("the service is shutting down".to_owned())
 }
 
 /// Renews the lease until that fails.
@@ -157,7 +204,7 @@ async fn keep(held: &mut Held) -> Deposed {
     }
 }
 
-fn ticks(period: Duration) -> tokio::time::Interval {
+fn ticks(period: Duration) -> Interval {
     let mut ticks = interval_at(Instant::now(), period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks

@@ -7,10 +7,12 @@
 
 mod answer;
 mod config;
+mod connection;
 mod control;
 mod election;
 mod inbox;
 mod leadership;
+mod meters;
 mod parts;
 mod serve;
 mod snapshot;
@@ -19,15 +21,17 @@ pub use config::Config;
 
 use anyhow::Context as _;
 use control::Control;
-use inbox::Input;
 use leadership::Candidate;
 use muster_bus::{Bus, migrate};
+use muster_domain::fleet::Fleet;
 use muster_domain::ids::InstanceId;
 use muster_runtime::health;
 use muster_runtime::http::{Guard, serve as serve_http};
 use muster_runtime::service::{Context, Service};
+use serve::Loop;
+use snapshot::{Keeper, Store};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 /// This version, as it is announced.
@@ -41,9 +45,9 @@ pub const SERVICE: Service = Service {
     defaults: include_str!("../config.default.toml"),
 };
 
-/// Inputs that wait for the loop. Large enough that a replay keeps both reading and folding busy, small enough that it
-/// costs a few megabytes at most.
-const INPUTS_WAITING: usize = 1024;
+/// Inputs that wait for the loop. Enough that reading and folding never wait for one another, and at most 16 MiB, were all
+/// of them events of the largest size.
+const INPUTS_WAITING: usize = 256;
 
 /// The orchestrator.
 #[derive(Debug)]
@@ -55,72 +59,64 @@ impl App {
     /// # Errors
     /// When the hub cannot be reached at start, its topology has drifted, or a part fails for good.
     pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
+        let drain = context.drain.clone();
+        let grace = config.shutdown.grace.get();
         let listener = TcpListener::bind(config.http.listen)
             .await
             .with_context(|| format!("listening on {}", config.http.listen))?;
         let guard = Guard::new(&config.http)?;
         let routes = guard.protect(health::router(context.health.clone(), context.metrics.clone()));
-        let http = config.http.clone();
-        let drain = context.drain.clone();
-        context
-            .drain
-            .part("http", async move { serve_http(listener, routes, &http, &drain).await });
+        let (http, draining) = (config.http.clone(), drain.clone());
+        let health = async move { serve_http(listener, routes, &http, &draining).await };
+        drain.part("http", health);
 
-        let bus = parts::connect(&config, &context).await?;
-        migrate::verify(&bus)
-            .await
-            .context("the hub's streams are not as this version expects; run `muster migrate`")?;
-        parts::check_sync(&config, &context).await;
-        let secret = migrate::decision_secret(&bus)
-            .await
-            .context("reading the secret of decision ids")?;
-
-        let mut store = snapshot::Store::open(config.state_dir()?, &bus)?;
-        let fleet = store.restore(&bus, config.fleet()).await?;
-        let (inputs, inbox) = mpsc::channel(INPUTS_WAITING);
-        let (positions, wanted) = mpsc::channel(1);
-        let instance = InstanceId::from_uuid(Uuid::now_v7());
-        Self::start_parts(&bus, &context, instance, inputs, wanted);
-        let grace = config.shutdown.grace.get();
-        let control = Control::new(fleet, context.instance.clone(), secret);
-        let serving = serve::Loop::new(
-            control,
-            store,
-            bus.clone(),
-            config,
-            context.clone(),
-            instance,
-            positions,
-        );
-        context.drain.part("loop", serving.run(inbox));
-
-        let finished = context.drain.finish(grace).await;
-        bus.drain().await;
+        let bus = tokio::select! {
+            bus = start(config, &context) => Some(bus?),
+            () = drain.requested() => None,
+        };
+        let finished = drain.finish(grace).await;
+        if let Some(bus) = bus {
+            bus.drain().await;
+        }
         finished
     }
+}
 
-    fn start_parts(
-        bus: &Bus,
-        context: &Context,
-        instance: InstanceId,
-        inputs: mpsc::Sender<Input>,
-        positions: mpsc::Receiver<u64>,
-    ) {
-        let drain = &context.drain;
-        drain.part(
-            "log",
-            parts::follow_log(bus.clone(), positions, inputs.clone(), drain.clone()),
-        );
-        drain.part(
-            "presence",
-            parts::follow_presence(bus.clone(), inputs.clone(), drain.clone()),
-        );
-        let candidate = Candidate {
-            bus: bus.clone(),
-            instance,
-            name: context.instance.clone(),
-            inputs,
-        };
-        drain.part("leadership", candidate.run(drain.clone()));
-    }
+/// Reaches the hub, makes sure that it is as expected, and starts the parts.
+async fn start(config: Config, context: &Context) -> anyhow::Result<Bus> {
+    let bus = connection::connect(&config, context).await?;
+    let expected = migrate::verify(&bus).await;
+    expected.context("the hub's streams are not as this version expects; run `muster migrate`")?;
+    connection::check_sync(&config, context).await;
+    let secret = migrate::decision_secret(&bus).await;
+    let secret = secret.context("reading the secret of decision ids")?;
+    let store = Store::open(config.state_dir()?, &bus)?;
+
+    let drain = &context.drain;
+    let (inputs, inbox) = mpsc::channel(INPUTS_WAITING);
+    let (caught_up, catching_up) = watch::channel(None);
+    let instance = InstanceId::from_uuid(Uuid::now_v7());
+    let turning = Loop {
+        control: Control::new(Fleet::new(config.fleet()), context.instance.clone(), secret),
+        keeper: Keeper::new(store.clone(), bus.clone(), drain.clone(), config.state.clone()),
+        bus: bus.clone(),
+        context: context.clone(),
+        instance,
+        at_once: config.requests.at_once,
+        caught_up,
+    };
+    let candidate = Candidate {
+        bus: bus.clone(),
+        instance,
+        name: context.instance.clone(),
+        inputs: inputs.clone(),
+        caught_up: catching_up,
+    };
+    let log = parts::follow_log(bus.clone(), store, config.fleet(), inputs.clone(), drain.clone());
+    let presence = parts::follow_presence(bus.clone(), inputs, drain.clone());
+    drain.part("log", log);
+    drain.part("presence", presence);
+    drain.part("leadership", candidate.run(drain.clone()));
+    drain.part("loop", turning.run(inbox));
+    Ok(bus)
 }

@@ -1,323 +1,242 @@
 //! The loop: one input after another, and what each leaves to be done.
 
-use crate::answer::{Answer, Asked};
+use crate::VERSION;
+use crate::answer::{self, Answer, Asked};
 use crate::control::Control;
 use crate::election::now;
 use crate::inbox::Input;
-use crate::snapshot::{Store, copy_to_hub};
-use crate::{Config, VERSION, answer};
+use crate::meters::Meters;
+use crate::snapshot::Keeper;
 use anyhow::Context as _;
 use muster_bus::service::{self, Incoming, Serving};
-use muster_bus::{Bus, Stored};
+use muster_bus::{Bus, Stored, StreamState};
 use muster_domain::ids::InstanceId;
 use muster_domain::time::Timestamp;
+use muster_runtime::health::Condition;
 use muster_runtime::service::Context;
-use muster_telemetry::metrics::{Counter, Gauge};
+use muster_telemetry::{propagation, spans};
+use muster_wire::decode;
 use muster_wire::subject::Operation;
-use muster_wire::{decode, topology};
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
 
-/// Nothing is due: look again after this, in case the clock was set.
-const NOTHING_DUE: Duration = Duration::from_secs(60);
+/// How often time is looked at. Nothing that is due by the clock is due to the second.
+const TICK: Duration = Duration::from_secs(1);
+/// A loop that has not turned for this long is dead. A tick is never further away, and a question to a hub that does not
+/// answer is given up sooner.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// The loop and what it works with.
 pub(crate) struct Loop {
-    control: Control,
-    store: Store,
-    bus: Bus,
-    config: Config,
-    context: Context,
-    instance: InstanceId,
+    pub(crate) control: Control,
+    pub(crate) keeper: Keeper,
+    pub(crate) bus: Bus,
+    pub(crate) context: Context,
+    pub(crate) instance: InstanceId,
+    /// Requests answered at the same time.
+    pub(crate) at_once: usize,
+    /// Which log is folded to its end as it was found: leave to campaign.
+    pub(crate) caught_up: watch::Sender<Option<Timestamp>>,
+}
+
+/// What the loop knows of the log.
+struct Log {
+    /// As it was found; none before it was, and while another one is looked for.
+    found: Option<StreamState>,
+    /// The last sequence read, also of events that could not be decoded.
+    read: u64,
+    /// How many events the log held beyond that, when it was read.
+    behind: u64,
+}
+
+/// The loop while it runs.
+struct Turning {
+    parts: Loop,
+    log: Log,
+    ready: Condition,
+    meters: Meters,
     started: Instant,
     last_error: Option<String>,
-    /// How many events the log held beyond the last one folded, when that was read.
-    behind: u64,
-    snapshot: LastSnapshot,
-    meters: Meters,
-    /// Where the log is to be read from.
-    positions: mpsc::Sender<u64>,
-}
-
-/// What the last snapshot covered, and when it was written.
-struct LastSnapshot {
-    seq: u64,
-    at: Instant,
-    to_hub: Option<Instant>,
-}
-
-struct Meters {
-    folded: Counter,
-    unreadable: Counter,
-    position: Gauge,
-    leading: Gauge,
-    sessions: Gauge,
-    waiting: Gauge,
-}
-
-impl Meters {
-    fn new(context: &Context) -> Self {
-        let metrics = &context.metrics;
-        Self {
-            folded: metrics.counter("muster_orchestrator_events_folded_total", "Events folded", &[]),
-            unreadable: metrics.counter(
-                "muster_orchestrator_events_unreadable_total",
-                "Events that could not be read",
-                &[],
-            ),
-            position: metrics.gauge("muster_orchestrator_log_position", "Last log sequence folded", &[]),
-            leading: metrics.gauge("muster_orchestrator_leading", "1 while this instance leads", &[]),
-            sessions: metrics.gauge("muster_orchestrator_sessions", "Sessions in the state", &[]),
-            waiting: metrics.gauge(
-                "muster_orchestrator_decisions_waiting",
-                "Decisions that wait to be written",
-                &[],
-            ),
-        }
-    }
 }
 
 impl Loop {
-    pub(crate) fn new(
-        control: Control,
-        store: Store,
-        bus: Bus,
-        config: Config,
-        context: Context,
-        instance: InstanceId,
-        positions: mpsc::Sender<u64>,
-    ) -> Self {
-        let snapshot = LastSnapshot {
-            seq: control.fleet().watermark(),
-            at: Instant::now(),
-            to_hub: None,
-        };
-        let meters = Meters::new(&context);
-        Self {
-            control,
-            store,
-            bus,
-            config,
-            context,
-            instance,
-            started: Instant::now(),
-            last_error: None,
-            behind: 0,
-            snapshot,
-            meters,
-            positions,
-        }
-    }
-
     /// Handles inputs until the service drains, then leaves a snapshot behind.
-    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Input>) -> anyhow::Result<()> {
-        let pulse = self.context.health.pulse("loop", Duration::from_secs(30));
-        let ready = self.context.health.condition("log");
-        let goal = self
-            .bus
-            .stream_state(topology::EVENTS)
-            .await
-            .context("looking at the log")?
-            .last_seq;
-        self.positions
-            .send(self.control.fleet().watermark())
-            .await
-            .context("starting to read the log")?;
+    pub(crate) async fn run(self, mut inbox: mpsc::Receiver<Input>) -> anyhow::Result<()> {
+        let pulse = self.context.health.pulse("loop", SILENCE);
+        let drain = self.context.drain.clone();
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut serving: Option<Serving> = None;
-        let mut look = tokio::time::interval(Duration::from_secs(1));
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut turning = Turning::new(self);
         loop {
-            let deadline = tokio::time::sleep(self.until_due());
             let input = tokio::select! {
-                () = self.context.drain.requested() => Input::Drain,
+                () = drain.requested() => Input::Drain,
                 Some(asked) = next_request(serving.as_mut()) => Input::Request(asked),
                 Some(input) = inbox.recv() => input,
-                () = deadline => Input::Deadline,
-                _ = look.tick() => Input::Snapshot,
+                _ = ticks.tick() => Input::Tick,
             };
             pulse.beat();
-            match input {
-                Input::Drain => break,
-                Input::LogReplaced(why) => self.fold_anew(&why).await?,
-                other => self.handle(other).await,
+            if matches!(input, Input::Drain) {
+                break;
             }
-            if self.control.fleet().watermark() >= goal {
-                ready.set_ok();
-            } else {
-                ready.set_failed(format!("catching up: {} of {goal}", self.control.fleet().watermark()));
-            }
-            self.follow_role(&mut serving).await?;
+            turning.handle(input).await;
+            turning.follow_role(&mut serving).await?;
         }
         if let Some(serving) = serving {
             serving.stop().await.context("no longer taking requests")?;
         }
-        self.leave_snapshot()
+        turning.finish().await
+    }
+}
+
+impl Turning {
+    fn new(parts: Loop) -> Self {
+        Self {
+            ready: parts.context.health.condition("log"),
+            meters: Meters::new(&parts.context.metrics),
+            log: Log {
+                found: None,
+                read: 0,
+                behind: 0,
+            },
+            started: Instant::now(),
+            last_error: None,
+            parts,
+        }
+    }
+
+    async fn handle(&mut self, input: Input) {
+        let control = &mut self.parts.control;
+        match input {
+            Input::Restored { fleet, stream } => {
+                self.parts.keeper.restored(&fleet);
+                self.log.read = fleet.watermark();
+                self.log.found = Some(stream);
+                control.restored(*fleet);
+                self.look_whether_caught_up();
+            }
+            Input::Event { stored, behind } => {
+                self.log.read = stored.seq;
+                self.log.behind = behind;
+                self.event(&stored);
+                self.look_whether_caught_up();
+            }
+            Input::LogReplaced(why) => {
+                self.parts.caught_up.send_replace(None);
+                self.log.found = None;
+                self.ready.set_failed(why.clone());
+                control.deposed(&why);
+                self.last_error = Some(why);
+            }
+            Input::Presence(watched) => control.presence(watched),
+            // A term on another log is given up by dropping it.
+            Input::Elected(term) if Some(term.log) == self.log.found.map(|log| log.created) => control.elected(term),
+            Input::Elected(_) => {}
+            Input::Written(Ok(())) => control.written(),
+            Input::Written(Err(deposed)) => {
+                control.deposed(&deposed.0);
+                self.last_error = Some(deposed.0);
+            }
+            Input::Request(incoming) => self.request(incoming).await,
+            Input::Tick => self.tick(),
+            Input::Drain => {}
+        }
+    }
+
+    /// Whoever has folded what the log held when it was found may campaign, and is ready.
+    fn look_whether_caught_up(&self) {
+        let caught_up = &self.parts.caught_up;
+        if let Some(log) = self.log.found
+            && self.log.read >= log.last_seq
+            && caught_up.borrow().is_none()
+        {
+            tracing::info!(seq = self.log.read, "caught up with the log");
+            caught_up.send_replace(Some(log.created));
+            self.ready.set_ok();
+        }
     }
 
     /// Answers only while leading: who does not decide has nothing to say about decisions under way.
     async fn follow_role(&self, serving: &mut Option<Serving>) -> anyhow::Result<()> {
-        match (self.control.is_leading(), serving.take()) {
+        match (self.parts.control.is_leading(), serving.take()) {
             (true, None) => {
-                let at_once = self.config.requests.at_once;
-                *serving = Some(
-                    service::serve(&self.bus, VERSION, Operation::ALL, at_once)
-                        .await
-                        .context("taking requests")?,
-                );
+                let begun = service::serve(&self.parts.bus, VERSION, Operation::ALL, self.parts.at_once);
+                *serving = Some(begun.await.context("taking requests")?);
             }
             (false, Some(over)) => over.stop().await.context("no longer taking requests")?,
             (_, as_before) => *serving = as_before,
         }
-        self.meters.leading.set(f64::from(u8::from(self.control.is_leading())));
-        Ok(())
-    }
-
-    async fn handle(&mut self, input: Input) {
-        match input {
-            Input::Event { stored, behind } => {
-                self.behind = behind;
-                self.event(&stored);
-            }
-            Input::Presence(watched) => self.control.presence(watched),
-            Input::Elected(term) => self.control.elected(term),
-            Input::Written(Ok(())) => self.control.written(),
-            Input::Written(Err(deposed)) => {
-                self.last_error = Some(deposed.to_string());
-                self.control.deposed(&deposed);
-            }
-            Input::Request(incoming) => self.request(incoming).await,
-            Input::Deadline => self.control.deadline_passed(now()),
-            Input::Snapshot => self.snapshot_when_due(),
-            Input::LogReplaced(_) | Input::Drain => {}
-        }
-    }
-
-    /// The hub was restored, wiped, or lost its tail: what was folded is not what the log says any more.
-    async fn fold_anew(&mut self, why: &str) -> anyhow::Result<()> {
-        tracing::error!("the log is not the one that was folded, and is folded anew: {why}");
-        self.last_error = Some(why.to_owned());
-        let fleet = self.store.restore(&self.bus, self.config.fleet()).await?;
-        self.snapshot.seq = fleet.watermark();
-        self.positions
-            .send(fleet.watermark())
-            .await
-            .context("starting to read the log")?;
-        self.control.fold_anew(fleet);
         Ok(())
     }
 
     fn event(&mut self, stored: &Stored) {
-        match decode::recorded(stored.seq, stored.at, &stored.payload) {
-            Ok(recorded) => {
-                self.control.event(&recorded);
-                self.meters.folded.add(1);
-            }
+        let recorded = match decode::recorded(stored.seq, stored.at, &stored.payload) {
+            Ok(recorded) => recorded,
             Err(error) => {
                 // Folding must not stop for one foreign message; it stays in the log for whoever wants to look.
                 self.meters.unreadable.add(1);
-                tracing::warn!(
-                    seq = stored.seq,
-                    subject = stored.subject_text(),
-                    error = &error as &dyn std::error::Error,
-                    "an event cannot be read and is passed over"
-                );
+                let (seq, subject) = (stored.seq, stored.subject_text());
+                let error = &error as &dyn std::error::Error;
+                return tracing::warn!(seq, subject, error, "an event cannot be read and is passed over");
             }
+        };
+        self.meters.folded.add(1);
+        if self.parts.control.is_leading() {
+            // What is decided here belongs to the trace of what caused it.
+            let span = spans::process(&recorded.event.event_type.to_string(), service::NAME);
+            propagation::follow(&span, |name| stored.header(name).map(str::to_owned));
+            span.in_scope(|| self.parts.control.event(&recorded));
+        } else {
+            self.parts.control.event(&recorded);
         }
     }
 
     async fn request(&mut self, incoming: Incoming) {
+        // Serving ends with leading, and leading with the log; what was taken in between asks again.
+        let Some(log) = self.log.found else {
+            return;
+        };
+        let operation = incoming.request().operation;
+        let span = spans::process(&Operation::to_string(&operation), service::NAME);
+        propagation::follow(&span, |name| incoming.header(name).map(str::to_owned));
         let asked = Asked {
-            fleet: self.control.fleet(),
-            stream_created: self.store.created(),
-            instance: self.instance,
-            leading: self.control.is_leading(),
+            fleet: self.parts.control.fleet(),
+            stream_created: log.created,
+            instance: self.parts.instance,
+            leading: self.parts.control.is_leading(),
             uptime: self.started.elapsed(),
-            queue_depth: self.behind,
+            queue_depth: self.log.behind,
             last_error: self.last_error.as_deref(),
         };
-        let responded = match answer::to(&asked, incoming.request().operation, incoming.body()) {
-            Answer::Ready(reply) => incoming.respond(reply).await,
-            Answer::WithEvents(wanted) => {
-                let bus = self.bus.clone();
-                self.context.drain.tracker().spawn(async move {
-                    let reply = answer::with_events(&bus, *wanted).await;
-                    if let Err(error) = incoming.respond(reply).await {
-                        tracing::debug!(error = &error as &dyn std::error::Error, "an answer could not be sent");
-                    }
-                });
-                Ok(())
+        match span.in_scope(|| answer::to(&asked, operation, incoming.body())) {
+            Answer::Ready(reply) => respond(incoming, reply).await,
+            Answer::Detail(wanted) => {
+                let bus = self.parts.bus.clone();
+                let answering = async move { respond(incoming, wanted.complete(&bus).await).await };
+                self.parts.context.drain.tracker().spawn(answering);
             }
-        };
-        if let Err(error) = responded {
-            tracing::debug!(error = &error as &dyn std::error::Error, "an answer could not be sent");
         }
     }
 
-    fn until_due(&self) -> Duration {
-        self.control
-            .deadline()
-            .map_or(NOTHING_DUE, |due: Timestamp| due.since(now()).min(NOTHING_DUE))
-    }
-
-    fn snapshot_when_due(&mut self) {
-        let fleet = self.control.fleet();
-        self.meters.position.set(fleet.watermark() as f64);
-        self.meters.sessions.set(fleet.sessions().len() as f64);
-        self.meters.waiting.set(self.control.waiting() as f64);
-        let folded = fleet.watermark() - self.snapshot.seq;
-        let settings = &self.config.state;
-        if folded == 0
-            || (folded < settings.snapshot_events && self.snapshot.at.elapsed() < settings.snapshot_every.get())
-        {
-            return;
+    fn tick(&mut self) {
+        let Loop { control, keeper, .. } = &mut self.parts;
+        control.tick(now());
+        self.meters.look(control, self.log.behind);
+        if let Some(log) = &self.log.found {
+            keeper.look(control.fleet(), log, control.is_leading());
         }
-        self.snapshot.seq = fleet.watermark();
-        self.snapshot.at = Instant::now();
-        let to_hub = self.control.is_leading()
-            && self
-                .snapshot
-                .to_hub
-                .is_none_or(|at| at.elapsed() >= settings.hub_copy_every.get());
-        if to_hub {
-            self.snapshot.to_hub = Some(Instant::now());
+        if let (Some(log), None) = (self.log.found, *self.parts.caught_up.borrow()) {
+            self.ready
+                .set_failed(format!("catching up: {} of {}", self.log.read, log.last_seq));
         }
-        self.write_snapshot(to_hub);
     }
 
-    /// Encodes here, where the state is at rest, and writes elsewhere.
-    fn write_snapshot(&self, to_hub: bool) {
-        let bytes = match self.store.encode(self.control.fleet()) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                return tracing::error!(error = format!("{error:#}"), "the state could not be encoded");
-            }
-        };
-        let (file, objects, bus) = (self.store.file(), self.store.objects(), self.bus.clone());
-        let last_seq = self.control.fleet().watermark();
-        self.context.drain.tracker().spawn(async move {
-            let write = tokio::task::spawn_blocking(move || Store::write(&file, &bytes).map(|()| bytes)).await;
-            let outcome: anyhow::Result<()> = async {
-                let bytes = write??;
-                if to_hub {
-                    let stream = bus.stream_state(topology::EVENTS).await?;
-                    copy_to_hub(objects, stream, last_seq, bytes).await?;
-                }
-                Ok(())
-            }
-            .await;
-            if let Err(error) = outcome {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "a snapshot was not written; the next one will be"
-                );
-            }
-        });
-    }
-
-    fn leave_snapshot(&self) -> anyhow::Result<()> {
-        let bytes = self.store.encode(self.control.fleet())?;
-        Store::write(&self.store.file(), &bytes).context("leaving a snapshot behind")
+    async fn finish(self) -> anyhow::Result<()> {
+        match &self.log.found {
+            Some(log) => self.parts.keeper.finish(self.parts.control.fleet(), log).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -325,5 +244,11 @@ async fn next_request(serving: Option<&mut Serving>) -> Option<Incoming> {
     match serving {
         Some(serving) => serving.next().await,
         None => std::future::pending().await,
+    }
+}
+
+async fn respond(incoming: Incoming, reply: answer::Reply) {
+    if let Err(error) = incoming.respond(reply).await {
+        tracing::debug!(error = &error as &dyn std::error::Error, "an answer could not be sent");
     }
 }

@@ -4,61 +4,70 @@
 //! only if the stream is that one and still holds everything after it; anything else is refolded and said aloud, because a
 //! stream that lost its tail is how a hub without `sync_interval: always` shows that it lost acknowledged events.
 //!
-//! On disk the newest one is kept. The hub's object store keeps copies, and among them always one that the log's first
-//! event still joins on to.
+//! On disk the newest one is kept; the hub keeps copies of some.
+
+mod copies;
+mod keeper;
+
+pub(crate) use keeper::Keeper;
 
 use anyhow::Context as _;
-use muster_bus::objects::Objects;
+use copies::Copies;
 use muster_bus::{Bus, StreamState};
 use muster_domain::fleet::{Fleet, Settings};
-use muster_domain::time::Timestamp;
-use muster_wire::snapshot;
-use muster_wire::topology;
+use muster_wire::{snapshot, topology};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-/// Copies kept in the hub besides the one the log's first event joins on to: some to choose from if the newest is bad.
-const HUB_COPIES: usize = 3;
+/// The newest snapshot.
+const NEWEST: &str = "fleet.snapshot";
+/// The end of the names of files that are being written.
+const UNFINISHED: &str = ".next";
+/// Nobody writes for this long: an unfinished file of this age was left behind by a crash.
+const UNFINISHED_AGE: Duration = Duration::from_secs(600);
 
 /// Where snapshots are kept.
+#[derive(Clone)]
 pub(crate) struct Store {
-    file: PathBuf,
-    objects: Objects,
-    /// The stream that is folded now.
-    created: Timestamp,
+    dir: PathBuf,
+    copies: Copies,
 }
 
 impl Store {
-    /// Makes the folder.
+    /// Makes the folder, and removes what a crash left unfinished in it.
     pub(crate) fn open(dir: PathBuf, bus: &Bus) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&dir).with_context(|| format!("making the state folder {}", dir.display()))?;
-        let objects = bus.objects(&topology::SNAPSHOTS);
-        Ok(Self {
-            file: dir.join("fleet.snapshot"),
-            objects,
-            created: Timestamp::default(),
-        })
-    }
-
-    /// When the stream that is folded now was created.
-    pub(crate) const fn created(&self) -> Timestamp {
-        self.created
+        for entry in std::fs::read_dir(&dir)?.flatten() {
+            let path = entry.path();
+            let age = entry.metadata().and_then(|meta| meta.modified()).ok();
+            let old = age
+                .and_then(|at| at.elapsed().ok())
+                .is_some_and(|age| age > UNFINISHED_AGE);
+            if old && path.as_os_str().as_encoded_bytes().ends_with(UNFINISHED.as_bytes()) {
+                std::fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+            }
+        }
+        let copies = Copies::new(bus);
+        Ok(Self { dir, copies })
     }
 
     /// The newest state that the log can go on from: the disk's, else the hub's, else nothing folded yet.
-    pub(crate) async fn restore(&mut self, bus: &Bus, settings: Settings) -> anyhow::Result<Fleet> {
+    pub(crate) async fn restore(&self, bus: &Bus, settings: &Settings) -> anyhow::Result<(Fleet, StreamState)> {
         let stream = bus.stream_state(topology::EVENTS).await.context("looking at the log")?;
-        self.created = stream.created;
-        if let Some(fleet) = std::fs::read(&self.file)
-            .ok()
-            .and_then(|bytes| fitting(&bytes, &stream, &settings, "the state folder"))
+        if let Some(bytes) = on_disk(&self.dir)
+            && let Some(fleet) = fitting(&bytes, &stream, settings, "the state folder")
         {
-            return Ok(fleet);
+            return Ok((fleet, stream));
         }
-        for name in self.hub_copies(&stream).await.into_iter().rev() {
-            let bytes = self.objects.get(&name).await.ok().flatten();
-            if let Some(fleet) = bytes.and_then(|bytes| fitting(&bytes, &stream, &settings, "the hub")) {
-                return Ok(fleet);
+        for name in self.copies.newest_first(&stream).await? {
+            if let Some(fleet) = self
+                .copies
+                .get(&name)
+                .await?
+                .and_then(|bytes| fitting(&bytes, &stream, settings, "the hub"))
+            {
+                return Ok((fleet, stream));
             }
         }
         if stream.first_seq > 1 {
@@ -67,89 +76,32 @@ impl Store {
                 "folding from the log's oldest event; what aged out is not in the state"
             );
         }
-        Ok(Fleet::new(settings))
-    }
-
-    /// The state as bytes, with what it was folded from.
-    pub(crate) fn encode(&self, fleet: &Fleet) -> anyhow::Result<Vec<u8>> {
-        Ok(snapshot::encode(fleet, topology::EVENTS, self.created)?)
-    }
-
-    /// Writes the newest snapshot, whole or not at all.
-    pub(crate) fn write(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-        let next = file.with_extension("next");
-        let mut out = std::fs::File::create(&next)?;
-        out.write_all(bytes)?;
-        out.sync_all()?;
-        std::fs::rename(&next, file)?;
-        // The rename is on disk only when the folder is.
-        file.parent().map_or(Ok(()), |dir| std::fs::File::open(dir)?.sync_all())
-    }
-
-    /// The file the newest one goes to.
-    pub(crate) fn file(&self) -> PathBuf {
-        self.file.clone()
-    }
-
-    /// The hub's object store.
-    pub(crate) fn objects(&self) -> Objects {
-        self.objects.clone()
-    }
-
-    /// Copies of this stream in the hub, oldest first.
-    async fn hub_copies(&self, stream: &StreamState) -> Vec<String> {
-        copies(&self.objects, stream.created)
-            .await
-            .into_iter()
-            .map(|(_, name)| name)
-            .collect()
+        Ok((Fleet::new(settings.clone()), stream))
     }
 }
 
-/// Puts a copy into the hub, and removes copies that serve nothing any more.
-pub(crate) async fn copy_to_hub(
-    objects: Objects,
-    stream: StreamState,
-    last_seq: u64,
-    bytes: Vec<u8>,
-) -> anyhow::Result<()> {
-    objects.put(&name(stream.created, last_seq), bytes.into()).await?;
-    let copies = copies(&objects, stream.created).await;
-    for name in superfluous(&copies, stream.first_seq) {
-        objects.delete(name).await?;
-    }
+/// Writes the newest snapshot, whole or not at all, whoever else is writing one.
+fn write(dir: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut next = tempfile::Builder::new().suffix(UNFINISHED).tempfile_in(dir)?;
+    next.write_all(bytes)?;
+    next.as_file().sync_all()?;
+    next.persist(dir.join(NEWEST))?;
+    // The new name is on disk only when the folder is.
+    std::fs::File::open(dir)?.sync_all()?;
     Ok(())
 }
 
-fn name(created: Timestamp, last_seq: u64) -> String {
-    format!("fleet-{}-{last_seq:020}", created.as_millis())
-}
-
-async fn copies(objects: &Objects, created: Timestamp) -> Vec<(u64, String)> {
-    let prefix = format!("fleet-{}-", created.as_millis());
-    let listed = objects.list().await.unwrap_or_default();
-    let mut copies: Vec<(u64, String)> = listed
-        .into_iter()
-        .filter_map(|object| Some((object.name.strip_prefix(&prefix)?.parse().ok()?, object.name)))
-        .collect();
-    copies.sort();
-    copies
-}
-
-/// Which copies may go: all but the newest few and the newest one that does not reach beyond the log's first event.
-fn superfluous(copies: &[(u64, String)], first_seq: u64) -> Vec<&str> {
-    let newest = copies.len().saturating_sub(HUB_COPIES);
-    let joining = copies
-        .iter()
-        .rposition(|(last_seq, _)| *last_seq < first_seq.max(1) + 1);
-    let joining = joining.or_else(|| copies.first().map(|_| 0));
-    let keep = |index: usize| index >= newest || Some(index) == joining || joining.is_some_and(|at| index == at + 1);
-    copies
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| !keep(*index))
-        .map(|(_, (_, name))| name.as_str())
-        .collect()
+fn on_disk(dir: &Path) -> Option<Vec<u8>> {
+    let file = dir.join(NEWEST);
+    match std::fs::read(&file) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(file = %file.display(), error, "a snapshot cannot be read and is passed over");
+            None
+        }
+    }
 }
 
 /// The state of a snapshot, if the log goes on from it.
@@ -188,32 +140,4 @@ fn fitting(bytes: &[u8], stream: &StreamState, settings: &Settings, place: &str)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn copies(seqs: &[u64]) -> Vec<(u64, String)> {
-        seqs.iter().map(|seq| (*seq, seq.to_string())).collect()
-    }
-
-    #[test]
-    fn the_newest_copies_stay() {
-        assert!(superfluous(&copies(&[10, 20, 30]), 1).is_empty());
-    }
-
-    #[test]
-    fn the_copy_that_the_first_event_joins_on_to_stays() {
-        let all = copies(&[10, 20, 30, 40, 50, 60, 70]);
-        assert_eq!(superfluous(&all, 35), ["10", "20"]);
-        assert_eq!(superfluous(&all, 65), ["10", "20", "30", "40"]);
-    }
-
-    #[test]
-    fn a_snapshot_is_written_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("fleet.snapshot");
-        Store::write(&file, b"one").unwrap();
-        Store::write(&file, b"two").unwrap();
-        assert_eq!(std::fs::read(&file).unwrap(), b"two");
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-}
+mod tests;

@@ -1,0 +1,77 @@
+//! The hub: reaching it at start, and saying how it is.
+
+use crate::Config;
+use anyhow::{Context as _, anyhow};
+use muster_bus::connect::ConnectionState;
+use muster_bus::{Bus, server};
+use muster_runtime::drain::Drain;
+use muster_runtime::exit::Failure;
+use muster_runtime::health::Condition;
+use muster_runtime::service::Context;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long the hub may take to come up beside this service. Longer is for whoever supervises both.
+const CONNECT_WITHIN: Duration = Duration::from_secs(15);
+
+/// Connects, and keeps the readiness condition true to the connection.
+pub(crate) async fn connect(config: &Config, context: &Context) -> anyhow::Result<Bus> {
+    let condition = context.health.condition("nats");
+    let bus = Bus::connect_lazy(&config.bus(&context.instance))
+        .await
+        .map_err(|error| {
+            let failure = Failure::Config(error.to_string());
+            anyhow!(error).context(failure)
+        })?;
+    let mut state = bus.state();
+    let connected = tokio::time::timeout(CONNECT_WITHIN, state.wait_for(|state| state.connected)).await;
+    if connected.is_err() {
+        let why = reason(&bus.state().borrow());
+        let text = format!("the hub at {} is not there: {why}", config.nats.url);
+        return Err(Failure::Unavailable(text).into());
+    }
+    condition.set_ok();
+    let (state, drain) = (bus.state(), context.drain.clone());
+    context.drain.part("connection", report(state, condition, drain));
+    Ok(bus)
+}
+
+async fn report(mut state: watch::Receiver<ConnectionState>, condition: Condition, drain: Drain) -> anyhow::Result<()> {
+    loop {
+        let now = state.borrow_and_update().clone();
+        if now.connected {
+            condition.set_ok();
+        } else {
+            condition.set_failed(reason(&now));
+        }
+        tokio::select! {
+            () = drain.requested() => return Ok(()),
+            changed = state.changed() => changed.context("the client ended")?,
+        }
+    }
+}
+
+fn reason(state: &ConnectionState) -> String {
+    state.last_error.as_deref().unwrap_or("not connected").to_owned()
+}
+
+/// Says so when the hub acknowledges before its disk holds what it acknowledged.
+pub(crate) async fn check_sync(config: &Config, context: &Context) {
+    if config.nats.monitor_url.is_empty() {
+        return;
+    }
+    let condition = context.health.condition("hub_sync");
+    match server::sync_always(&config.nats.monitor_url).await {
+        Ok(true) => condition.set_ok(),
+        Ok(false) => {
+            let text = "the hub acknowledges before it syncs: set `sync_interval: always` in its jetstream block";
+            tracing::warn!("{text}");
+            condition.set_degraded(text);
+        }
+        Err(error) => {
+            let text = format!("the hub's monitoring address does not answer: {error}");
+            tracing::warn!("{text}");
+            condition.set_degraded(text);
+        }
+    }
+}

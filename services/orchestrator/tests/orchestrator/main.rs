@@ -1,0 +1,11 @@
+//! The orchestrator on a real hub: what hosts report goes in, and only what anyone could see is looked at.
+#![cfg(test)]
+
+mod hosts;
+mod hub;
+mod leadership;
+mod log;
+mod raw;
+mod requests;
+mod sessions;
+mod snapshots;
