@@ -67,8 +67,9 @@ impl Asked {
         let from = match (id, seq, since) {
             (Some(place), _, _) => Begin::After(place),
             (None, Some(seq), _) => Begin::Seq(seq),
-            (None, None, Some(at)) => Begin::Time(at),
-            (None, None, None) => Begin::Now,
+            // A moment to come is no place in the log; what comes next is the nearest.
+            (None, None, Some(at)) if at < now => Begin::Time(at),
+            (None, None, _) => Begin::Now,
         };
         Ok(Self { selection, from })
     }
@@ -106,6 +107,7 @@ mod tests {
             (&[], None, Begin::Now),
             (&[], Some(""), Begin::Now),
             (&[("since", "15m")], None, Begin::Time(Timestamp::from_millis(100_000))),
+            (&[("since", "2999-01-01T00:00:00Z")], None, Begin::Now),
             (
                 &[("since", "1970-01-01T00:00:05Z")],
                 None,

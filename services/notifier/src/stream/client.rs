@@ -206,9 +206,10 @@ impl Client {
                 Err(Broken::Read(ReadError::Discarded {
                     position, first_seq, ..
                 })) => {
-                    self.gap(epoch, position, first_seq - 1).await?;
+                    // What the tail may still have is not missing.
+                    self.gap(epoch, position, first_seq.min(end) - 1).await?;
                     if first_seq >= end {
-                        return Ok(first_seq - 1);
+                        return Ok(end - 1);
                     }
                     start = Start::Seq(first_seq);
                 }
@@ -233,14 +234,22 @@ impl Client {
         let state = reader.open().await?;
         if start == Start::Seq(1) && state.first_seq > 1 {
             // The reader takes this for "the oldest kept"; who asks for the first event is told what is missing.
-            self.gap(epoch, 1, state.first_seq - 1).await?;
+            self.gap(epoch, 1, state.first_seq.min(end) - 1).await?;
         }
+        let is_whole = self.asked.selection.filters().is_empty();
+        let mut expected: Option<u64> = None;
         while reader.pending() != Some(0) {
             let Ok(read) = timeout(LOOK_AFTER, reader.next()).await else {
                 self.outlet.alive_if_quiet(None).await?;
                 continue;
             };
             let stored = read?;
+            // The log ages while it is read, and the hub passes over what is gone without a word. Only where everything is
+            // asked for does a jump tell; elsewhere it is what the filters hold back.
+            if let Some(expected) = expected.filter(|expected| is_whole && *expected < stored.seq.min(end)) {
+                self.gap(epoch, expected, stored.seq.min(end) - 1).await?;
+            }
+            expected = Some(stored.seq + 1);
             if stored.seq >= end {
                 break;
             }

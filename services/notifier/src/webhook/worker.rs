@@ -23,9 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument as _;
 
-/// What a claim lasts beyond the call itself: saying what became of it, and clocks that differ. A claim that lapses early
+/// What a claim lasts beyond twice the call: saying what became of it, and clocks that differ. A claim that lapses early
 /// repeats a call, one that lapses late delays it after a crash.
-const CLAIM_SLACK: Duration = Duration::from_secs(20);
+const CLAIM_SLACK: Duration = Duration::from_secs(5);
 /// Pause while the ledger cannot be used.
 const LEDGER_RETRY: Duration = Duration::from_secs(1);
 /// What a drain leaves a call that is under way: below `shutdown.grace`, and most receivers answer within it.
@@ -89,7 +89,7 @@ impl Worker {
             notices,
             caller: Caller::new(config.timeout.get()).context("reading the system's certificate authorities")?,
             schedule: Schedule::new(config),
-            claim: config.timeout.get() + CLAIM_SLACK,
+            claim: config.timeout.get() * 2 + CLAIM_SLACK,
             delivered_for: config.delivered_for.get(),
             parked_for: config.parked_for.get(),
             rest_until: Timestamp::default(),

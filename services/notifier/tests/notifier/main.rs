@@ -1,1 +1,9 @@
-//! The notifier against a real hub.
+//! The notifier against a real hub, as its clients see it.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
+
+mod harness;
+mod receiver;
+mod rest;
+mod sse;
+mod stream;
+mod webhook;
