@@ -29,9 +29,10 @@ impl Place {
         let (home, project) = (dir.path().join("home"), dir.path().join("project"));
         std::fs::create_dir_all(home.join(".claude")).expect("a folder");
         std::fs::create_dir(&project).expect("a folder");
+        // The last key is what Claude Code itself would write in for a run that asks nothing.
         let own = format!("touch {}", dir.path().join("own-hook-ran").display());
         let settings = format!(
-            "{{\n\t\"cleanupPeriodDays\":  30,\n\t\"hooks\": {{\"Stop\": [{{\"hooks\": [{{\"type\": \"command\", \"command\": \"{own}\"}}]}}]}}\n}}"
+            "{{\n\t\"cleanupPeriodDays\":  30,\n\t\"skipDangerousModePermissionPrompt\": true,\n\t\"hooks\": {{\"Stop\": [{{\"hooks\": [{{\"type\": \"command\", \"command\": \"{own}\"}}]}}]}}\n}}"
         );
         std::fs::write(home.join(".claude/settings.json"), settings).expect("the settings");
         let ports: Vec<String> = (0..4).map(|_| free_port().to_string()).collect();

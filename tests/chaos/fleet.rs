@@ -46,7 +46,7 @@ impl Stack {
         let hub = TestServer::start().await;
         let root = tempfile::tempdir().expect("a folder");
         let nats = hub.client_url();
-        let sizing = topology::Sizing { duplicate_window: window, ..topology::Sizing::default() };
+        let sizing = topology::Sizing { duplicate_window: window, ..muster_tests::sizing() };
         let bus = connect(&nats).await;
         migrate::migrate(&bus, &sizing, migrate::Shrink::Refuse).await.expect("the hub is prepared");
         let ingest = |number: usize| {

@@ -6,8 +6,8 @@ use async_nats::HeaderMap;
 use muster_bus::migrate;
 use muster_testkit::eventually;
 use muster_testkit::nats::TestServer;
-use muster_tests::{Service, WITHIN};
-use muster_wire::topology::{self, Sizing};
+use muster_tests::{Service, WITHIN, sizing};
+use muster_wire::topology;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn occupy(url: String) {
 async fn sixty_hosts_drain_while_a_stranger_holds_every_batch() {
     let mut hub = TestServer::start_with(|config| config.batches_per_stream = u32::try_from(OPEN_BATCHES).expect("small")).await;
     let url = hub.client_url();
-    migrate::migrate(&connect(&url).await, &Sizing::default(), migrate::Shrink::Refuse).await.expect("the hub is prepared");
+    migrate::migrate(&connect(&url).await, &sizing(), migrate::Shrink::Refuse).await.expect("the hub is prepared");
     hub.kill9().await;
 
     let root = tempfile::tempdir().expect("a folder");

@@ -5,8 +5,7 @@ use muster_bus::{Bus, Options, migrate};
 use muster_testkit::eventually;
 use muster_testkit::nats::TestServer;
 use muster_testkit::process::Spawned;
-use muster_tests::{Service, WITHIN};
-use muster_wire::topology::Sizing;
+use muster_tests::{Service, WITHIN, sizing};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,7 +36,7 @@ fn python() -> PathBuf {
 async fn the_recipes_show_valid_cloudevents_to_a_foreign_client() {
     let hub = TestServer::start().await;
     let bus = Bus::connect(&Options::new(hub.client_url(), "test")).await.expect("the hub answers");
-    migrate::migrate(&bus, &Sizing::default(), migrate::Shrink::Refuse).await.expect("the hub is prepared");
+    migrate::migrate(&bus, &sizing(), migrate::Shrink::Refuse).await.expect("the hub is prepared");
     let dir = tempfile::tempdir().expect("a folder");
     let nats = hub.client_url();
     let ingest = Service::start("muster-ingest", "web-01", dir.path(), &nats, &[("HOST__NAME", "web-01".to_owned())]);

@@ -2,9 +2,15 @@
 
 use muster_testkit::eventually;
 use muster_testkit::process::{Spawned, bin, free_port};
+use muster_wire::topology::Sizing;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+
+/// A hub small enough for a test's server, which reserves what its streams may grow to.
+pub fn sizing() -> Sizing {
+    Sizing { events_bytes_max: 1 << 30, transcript_bytes_max: 1 << 28, ..Sizing::default() }
+}
 
 /// How long anything may take to come back. Generous: nothing is measured here.
 pub const WITHIN: Duration = Duration::from_secs(90);
