@@ -58,6 +58,15 @@ pub(crate) fn default_running() -> Option<Running> {
     Running::read(&Dirs::from_env().ok()?.state.join("up"))
 }
 
+/// The `up`, or `up --demo`, on a default state folder, whose hub this is.
+pub(crate) fn running_with(url: &str) -> Option<Running> {
+    let state = Dirs::from_env().ok()?.state;
+    ["up", "demo"]
+        .iter()
+        .filter_map(|folder| Running::read(&state.join(folder)))
+        .find(|running| running.nats == url)
+}
+
 /// The hub's address: the flag's, else that of the `up` on the default state folder, else the default.
 pub(crate) fn url(global: &Global) -> String {
     let started = || default_running().map(|running| running.nats);
@@ -77,9 +86,10 @@ pub(crate) async fn connect(global: &Global) -> anyhow::Result<Bus> {
     let mut options = Options::new(url.clone(), format!("muster/{}", std::process::id()));
     options.credentials.clone_from(&global.nats_credentials);
     options.ca_file.clone_from(&global.nats_ca);
-    Bus::connect(&options).await.with_context(|| {
-        Failure::Unavailable(format!(
-            "no hub answers at {url}; start one with `muster up`, or name another with --nats"
-        ))
+    Bus::connect(&options).await.map_err(|error| {
+        let error = anyhow::Error::from(error);
+        let cause = error.root_cause();
+        let advice = "start one with `muster up`, or name another with --nats";
+        Failure::Unavailable(format!("no hub answers at {url} ({cause}); {advice}")).into()
     })
 }

@@ -64,10 +64,10 @@ impl Connection {
             client: client.to_owned(),
             token: token(),
         };
-        match exchange(&mut stream, &ClientFrame::Hello(hello)).await? {
-            ServerFrame::Hello(hello) => Ok(Self { stream, hello }),
-            _ => Err(SocketError::Unexpected),
-        }
+        let ServerFrame::Hello(hello) = exchange(&mut stream, &ClientFrame::Hello(hello)).await? else {
+            return Err(SocketError::Unexpected);
+        };
+        Ok(Self { stream, hello })
     }
 
     /// Sends a frame and reads the one that answers it. After an error the connection is of no use any more.
@@ -88,10 +88,11 @@ async fn exchange(stream: &mut UnixStream, frame: &ClientFrame) -> Result<Server
         Ok::<_, SocketError>(answer)
     };
     let answer = timeout(PATIENCE, exchange).await.map_err(|_| SocketError::Silent)??;
-    match ServerFrame::read(&answer)? {
-        ServerFrame::Error(error) => Err(SocketError::Refused(error)),
-        other => Ok(other),
+    let answer = ServerFrame::read(&answer)?;
+    if let ServerFrame::Error(error) = answer {
+        return Err(SocketError::Refused(error));
     }
+    Ok(answer)
 }
 
 /// The token, where one is configured.

@@ -2,8 +2,9 @@
 
 use crate::args::Global;
 use crate::output;
-use muster_runtime::config;
+use muster_runtime::config::{self, ConfigError};
 use muster_runtime::service::{Flags, Service};
+use serde::de::DeserializeOwned;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -21,26 +22,25 @@ enum Which {
     Notifier,
 }
 
-impl Which {
-    const fn service(self) -> &'static Service {
-        match self {
-            Self::Ingest => &muster_ingest::SERVICE,
-            Self::Orchestrator => &muster_orchestrator::SERVICE,
-            Self::Notifier => &muster_notifier::SERVICE,
-        }
-    }
-}
-
 pub(crate) fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let service = args.service.service();
-    let sources = service.sources(args.flags, super::environment());
-    let text = config::dump(service.defaults, &sources)?;
+    let text = match args.service {
+        Which::Ingest => in_force::<muster_ingest::Config>(&muster_ingest::SERVICE, args.flags),
+        Which::Orchestrator => in_force::<muster_orchestrator::Config>(&muster_orchestrator::SERVICE, args.flags),
+        Which::Notifier => in_force::<muster_notifier::Config>(&muster_notifier::SERVICE, args.flags),
+    }?;
     if global.json {
         output::json(&document(&text))?;
     } else {
         output::line(text.trim_end());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Every value, once the service would take them all.
+fn in_force<C: DeserializeOwned>(service: &Service, flags: Flags) -> Result<String, ConfigError> {
+    let sources = service.sources(flags, super::environment());
+    config::load::<C>(service.defaults, &sources)?;
+    config::dump(service.defaults, &sources)
 }
 
 /// `{"key": {"value": …, "source": …}}` of lines `key = value  # source`.

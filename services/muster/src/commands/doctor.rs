@@ -70,17 +70,18 @@ impl Check {
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let url = crate::hub::url(global);
-    let running = crate::hub::default_running().filter(|running| running.nats == url);
+    let running = crate::hub::running_with(&url);
     let monitor = args
         .monitor
         .or_else(|| running.as_ref().map(|running| running.monitor.clone()));
 
     let mut checks = Vec::new();
+    let enrolled = hooks::enrolled(&mut checks);
     let bus = hub::connect(global, &url, &mut checks).await;
     if let Some(monitor) = &monitor {
         hub::monitor(monitor, &mut checks).await;
     }
-    let ingest = local::ingest(running.as_ref(), &mut checks).await;
+    let ingest = local::ingest(running.as_ref(), enrolled, &mut checks).await;
     if let Some(bus) = &bus {
         hub::streams(bus, &mut checks).await;
         hub::orchestrator(bus, &mut checks).await;
@@ -91,7 +92,6 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         local::ready("orchestrator_ready", &running.orchestrator, &mut checks).await;
         local::ready("notifier_ready", &running.notifier, &mut checks).await;
     }
-    hooks::enrolled(&mut checks);
 
     let failed = checks.iter().any(|check| check.status == Status::Fail);
     if global.json {

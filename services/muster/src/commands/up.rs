@@ -73,6 +73,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let recording = if args.demo { Some(Recording::load()?) } else { None };
+    let hosts = recording.as_ref().map(Recording::hosts);
     let ports = Ports::of(&args);
     let state = State::claim(&args)?;
     ports.check(&state)?;
@@ -84,7 +85,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         nats: server.client_url(),
         monitor: server.monitor_url(),
         ingest: format!("http://127.0.0.1:{}", ports.ingest),
-        socket: state.socket(None),
+        socket: state.socket(hosts.iter().flatten().next().map(String::as_str)),
         orchestrator: format!("http://127.0.0.1:{}", ports.orchestrator),
         notifier: format!("http://127.0.0.1:{}", ports.notifier),
     };

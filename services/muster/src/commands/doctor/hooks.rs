@@ -5,7 +5,8 @@ use crate::enroll::{self, Scope};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-pub(super) fn enrolled(checks: &mut Vec<Check>) {
+/// Whether any agent on this machine is.
+pub(super) fn enrolled(checks: &mut Vec<Check>) -> bool {
     let mut anywhere = false;
     for (scope, name) in [(Scope::User, "user"), (Scope::Project, "project")] {
         match enroll::enrolled(scope) {
@@ -17,10 +18,11 @@ pub(super) fn enrolled(checks: &mut Vec<Check>) {
             Err(error) => checks.push(Check::fail("hooks", format!("{name}: {error}"), "repair the settings")),
         }
     }
-    if !anywhere && !checks.iter().any(|check| check.name == "hooks") {
+    if !anywhere && checks.is_empty() {
         let advice = "`muster enroll claude-code` has Claude Code report its sessions";
         checks.push(Check::warn("hooks", "no agent on this machine is enrolled", advice));
     }
+    anywhere
 }
 
 fn look(scope: &str, found: &enroll::Enrolled) -> Check {

@@ -22,9 +22,8 @@ pub(super) async fn connect(global: &Global, url: &str, checks: &mut Vec<Check>)
             Some(bus)
         }
         Err(error) => {
-            let cause = format::shorten(&error.root_cause().to_string(), 120);
             let advice = "start one with `muster up`, or name another with --nats";
-            checks.push(Check::fail("hub", format!("nobody answers at {url}: {cause}"), advice));
+            checks.push(Check::fail("hub", format::shorten(&error.to_string(), 200), advice));
             None
         }
     }

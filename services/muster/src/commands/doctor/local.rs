@@ -8,14 +8,18 @@ use muster_wire::frame::{ClientFrame, HelloReply, ServerFrame};
 use tokio::time::Instant;
 
 /// Says hello as a hook does, without reporting anything, and asks how ingest is.
-pub(super) async fn ingest(running: Option<&Running>, checks: &mut Vec<Check>) -> Option<HelloReply> {
+///
+/// A machine without agents needs no ingest: only where one is enrolled, or `up` runs, is its absence a failure.
+pub(super) async fn ingest(running: Option<&Running>, enrolled: bool, checks: &mut Vec<Check>) -> Option<HelloReply> {
     let path = running.map(|running| running.socket.clone()).or_else(socket::path)?;
     let began = Instant::now();
     let mut connection = match Connection::open(&path, "doctor").await {
         Ok(connection) => connection,
         Err(error) => {
             let advice = "start muster-ingest, or `muster up`; until then hooks report nothing and agents go on";
-            checks.push(Check::fail("ingest", error.to_string(), advice));
+            let needed = enrolled || running.is_some();
+            let check = if needed { Check::fail } else { Check::warn };
+            checks.push(check("ingest", error.to_string(), advice.to_owned()));
             return None;
         }
     };

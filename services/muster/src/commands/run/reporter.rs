@@ -30,6 +30,8 @@ const BATCH_BYTES: usize = 1024 * 1024;
 pub(super) const ROOM: Duration = Duration::from_secs(2);
 /// How long the last events are offered after the command's end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// The same where not even a socket is there: no ingest runs, nor one that restarts.
+const NOBODY_THERE: Duration = Duration::from_millis(300);
 /// Between two attempts to reach ingest.
 const AGAIN: Duration = Duration::from_millis(250);
 
@@ -38,6 +40,7 @@ type Item = RawData;
 
 pub(super) struct Reporter {
     agent: AgentName,
+    socket: Option<PathBuf>,
     queue: Sender<Item>,
     sender: JoinHandle<()>,
     missed: Arc<AtomicU64>,
@@ -59,13 +62,14 @@ impl Reporter {
         let (queue, items) = mpsc::channel(WAITING_MAX);
         let missed = Arc::new(AtomicU64::new(0));
         let sending = Sending {
-            socket,
+            socket: socket.clone(),
             connection: None,
             missed: missed.clone(),
         };
         let sender = TaskTracker::new().spawn(sending.run(items));
         Self {
             agent,
+            socket,
             queue,
             sender,
             missed,
@@ -99,7 +103,9 @@ impl Reporter {
     pub(super) async fn finish(self) -> u64 {
         drop(self.queue);
         let mut sender = self.sender;
-        if timeout(LAST_WORDS, &mut sender).await.is_err() {
+        let somebody = self.socket.as_ref().is_some_and(|socket| socket.exists());
+        let patience = if somebody { LAST_WORDS } else { NOBODY_THERE };
+        if timeout(patience, &mut sender).await.is_err() {
             sender.abort();
             // What it held is counted when it is dropped.
             let _ = sender.await;
@@ -180,12 +186,10 @@ impl Sending {
                 none.insert(Connection::open(path, "run").await?)
             }
         };
-        match connection
-            .ask(&ClientFrame::IngestEvents(IngestEvents { events: batch.to_vec() }))
-            .await?
-        {
-            ServerFrame::Ack(ack) => Ok(ack.rejected.len() as u64),
-            _ => Err(SocketError::Unexpected),
-        }
+        let frame = ClientFrame::IngestEvents(IngestEvents { events: batch.to_vec() });
+        let ServerFrame::Ack(ack) = connection.ask(&frame).await? else {
+            return Err(SocketError::Unexpected);
+        };
+        Ok(ack.rejected.len() as u64)
     }
 }

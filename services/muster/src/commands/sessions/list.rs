@@ -104,7 +104,7 @@ fn table(rows: &[SessionSummary], now: Timestamp) -> String {
                 format::age(now, row.since),
                 row.host.to_string(),
                 row.agent.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
-                format::shorten(row.id.as_str(), chars),
+                row.id.as_str().chars().take(chars).collect(),
                 row.turns.to_string(),
                 format::usd(row.cost_usd),
                 format::count(row.tokens.total),
@@ -140,10 +140,7 @@ fn distinct(rows: &[SessionSummary]) -> usize {
             .map(|id| id.chars().take(chars).collect::<String>())
             .collect::<BTreeSet<_>>()
     };
-    // One more than is shown, for the mark that says there is more.
-    (8..36)
-        .find(|chars| cut(*chars).len() == whole.len())
-        .map_or(36, |chars| chars + 1)
+    (8..36).find(|chars| cut(*chars).len() == whole.len()).unwrap_or(36)
 }
 
 #[cfg(test)]
@@ -189,7 +186,7 @@ mod tests {
             "2m05s",
             "web-01",
             "claude-code",
-            "78e6edba…",
+            "78e6edba",
             "2",
             "$0.25",
             "1.2k",
@@ -205,6 +202,6 @@ mod tests {
             row("0198f3c2-aabb", "idle", "10:00", "10:00"),
         ];
         assert_eq!(distinct(&rows), 12);
-        assert_eq!(distinct(&rows[..1]), 9);
+        assert_eq!(distinct(&rows[..1]), 8);
     }
 }

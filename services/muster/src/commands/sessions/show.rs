@@ -78,7 +78,7 @@ fn shown(session: &SessionSummary, turns: &[Turn], now: Timestamp) -> String {
         (None, _) => String::new(),
     };
     lines.push(format!(
-        "{} turns, {} tool calls ({} failed), {} tokens{context}, {}",
+        "turns {}, tool calls {} ({} failed), tokens {}{context}, cost {}",
         session.turns,
         session.tool_calls,
         session.failures,

@@ -109,7 +109,7 @@ impl Recording {
             let ids = self
                 .cast
                 .keys()
-                .map(|role| (role.clone(), Uuid::now_v7().to_string()))
+                .map(|role| (role.clone(), Uuid::new_v4().to_string()))
                 .collect();
             let mut round = Round {
                 ids,

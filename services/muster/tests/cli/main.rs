@@ -1,0 +1,8 @@
+//! The command as its users meet it: real processes, a real nats-server, folders of their own.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod demo;
+mod place;
+mod run;
+mod up;
+mod watching;
