@@ -31,6 +31,7 @@ use muster_runtime::service::Context;
 use muster_wire::time;
 use muster_wire::topology::LEDGER;
 use notice::Notices;
+use send::Caller;
 use std::sync::Arc;
 use std::time::SystemTime;
 use worker::Worker;
@@ -62,8 +63,19 @@ pub(crate) fn start(
 ) -> anyhow::Result<()> {
     let drain = &context.drain;
     let notices = |endpoint: &Endpoint| Notices::new(bus, drain.clone(), endpoint, &context.metrics);
+    let calls_https = endpoints
+        .iter()
+        .any(|endpoint| endpoint.url.scheme_str() == Some("https"));
+    let caller = Caller::new(config.delivery.timeout.get(), calls_https)?;
     for endpoint in &endpoints {
-        let worker = Worker::new(bus, endpoint, notices(endpoint), &config.delivery, drain.clone())?;
+        let worker = Worker::new(
+            bus,
+            endpoint,
+            notices(endpoint),
+            caller.clone(),
+            &config.delivery,
+            drain.clone(),
+        );
         drain.part("webhook", worker.run());
     }
     if !endpoints.is_empty() {

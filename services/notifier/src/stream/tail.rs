@@ -88,13 +88,14 @@ impl Tail {
     }
 
     async fn follow(&self) {
+        let mut said = String::new();
         loop {
-            let error = self.one_incarnation().await;
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the log's end is looked for again"
-            );
-            self.condition.set_failed(error.to_string());
+            let error = self.one_incarnation().await.to_string();
+            if error != said {
+                tracing::warn!(%error, "the log's end is looked for again");
+            }
+            self.condition.set_failed(&*error);
+            said = error;
             tokio::time::sleep(RETRY_AFTER).await;
         }
     }

@@ -7,6 +7,10 @@ use muster_domain::ids::EventId;
 use muster_runtime::drain::Drain;
 use muster_wire::token;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Between looks for a ledger that is missing: somebody has to migrate the hub first.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Keeps the queues.
 pub(crate) struct Feed {
@@ -22,7 +26,15 @@ impl Feed {
         loop {
             let watched = tokio::select! {
                 () = drain.requested() => return Ok(()),
-                watched = watch.next() => watched?,
+                watched = watch.next() => watched,
+            };
+            let watched = match watched {
+                Ok(watched) => watched,
+                Err(error) => {
+                    tracing::warn!(%error, "the ledger is not there; deliveries wait");
+                    tokio::time::sleep(RETRY_AFTER).await;
+                    continue;
+                }
             };
             match watched {
                 Watched::Entry(entry) => strangers += u64::from(self.see(&entry).is_none()),

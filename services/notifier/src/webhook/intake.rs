@@ -71,11 +71,17 @@ impl Intake {
         let mut consumption = self.bus.consume(NOTIFIER.stream, NOTIFIER.name, AT_ONCE);
         let mut settling = FuturesUnordered::new();
         loop {
-            tokio::select! {
+            let delivery = tokio::select! {
                 () = drain.requested() => break,
-                Some(()) = settling.next() => {}
-                delivery = consumption.next(), if settling.len() < AT_ONCE => {
-                    settling.push(settle(delivery?, Arc::clone(&self.entries), self.book.clone()));
+                Some(()) = settling.next() => continue,
+                delivery = consumption.next(), if settling.len() < AT_ONCE => delivery,
+            };
+            match delivery {
+                Ok(delivery) => settling.push(settle(delivery, Arc::clone(&self.entries), self.book.clone())),
+                // A hub that is set up anew by somebody at this moment.
+                Err(error) => {
+                    tracing::warn!(%error, "no events to deliver can be had");
+                    tokio::time::sleep(RETRY_AFTER).await;
                 }
             }
         }

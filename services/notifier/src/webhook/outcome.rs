@@ -3,8 +3,6 @@
 use crate::config::Delivery;
 use std::time::Duration;
 
-/// Longest pause a receiver may ask for: a day. Beyond it a mistake is more likely than a plan.
-const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 const GONE: u16 = 410;
 
 /// What came back from an endpoint.
@@ -54,7 +52,7 @@ impl Schedule {
             return Outcome::Park(format!("given up after {attempt} attempts; the last one: {why}"));
         };
         let pause = pause.mul_f64(1.0 + self.jitter * (2.0 * chance - 1.0));
-        Outcome::RetryIn(pause.max(asked.unwrap_or_default().min(RETRY_AFTER_MAX)))
+        Outcome::RetryIn(pause.max(asked.unwrap_or_default()))
     }
 }
 
@@ -87,7 +85,6 @@ mod tests {
             (2, status(500, None), after(30)),
             (1, status(503, Some(60)), after(60)),
             (2, status(429, Some(1)), after(30)),
-            (1, status(503, Some(1_000_000)), after(86_400)),
             (1, status(410, None), Outcome::Gone),
             (
                 3,

@@ -2,17 +2,19 @@
 //! not by whoever answers there.
 
 use super::outcome::Answer;
+use anyhow::Context as _;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use axum::http::{HeaderMap, HeaderValue, Request};
 use bytes::Bytes;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use muster_domain::time::Timestamp;
 use muster_wire::envelope;
-use std::io;
+use rustls::{ClientConfig, RootCertStore};
+use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
@@ -21,6 +23,9 @@ use time::format_description::well_known::Rfc2822;
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// And for so long.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// Longest pause a receiver may ask for: a day. Beyond it a mistake is more likely than a plan.
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
 /// Calls endpoints.
 #[derive(Debug, Clone)]
@@ -31,10 +36,19 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// # Errors
-    /// When this system trusts no certificate authorities at all.
-    pub(crate) fn new(timeout: Duration) -> io::Result<Self> {
+    /// When endpoints are called by https, and this system trusts no certificate authorities at all.
+    pub(crate) fn new(timeout: Duration, calls_https: bool) -> anyhow::Result<Self> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        let tls = if calls_https {
+            tls.with_native_roots()
+                .context("reading the certificate authorities this system trusts")?
+        } else {
+            tls.with_root_certificates(RootCertStore::empty())
+        };
+        let tls = tls.with_no_client_auth();
         let https = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
+            .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
             .build();
@@ -44,7 +58,7 @@ impl Caller {
         })
     }
 
-    /// Makes the call; `headers` go beside those that every call has.
+    /// Makes the call.
     pub(crate) async fn call(&self, request: Request<Body>, now: Timestamp) -> Answer {
         let nothing = |error: String| Answer::Nothing { error };
         let response = match tokio::time::timeout(self.timeout, self.client.request(request)).await {
@@ -53,7 +67,7 @@ impl Caller {
             Ok(Ok(response)) => response,
         };
         let status = response.status().as_u16();
-        let retry_after = retry_after(response.headers(), now);
+        let retry_after = retry_after(response.headers(), now).map(|asked| asked.min(RETRY_AFTER_MAX));
         let rest = axum::body::to_bytes(Body::new(response.into_body()), ANSWER_BYTES_MAX);
         let _ = tokio::time::timeout(ANSWER_WITHIN, rest).await;
         Answer::Status { status, retry_after }

@@ -7,7 +7,6 @@ use super::outcome::{Answer, Outcome, Schedule};
 use super::record::{Record, State};
 use super::send::{self, Caller};
 use crate::config::Delivery as Config;
-use anyhow::Context as _;
 use axum::http::HeaderValue;
 use bytes::Bytes;
 use muster_bus::Bus;
@@ -80,21 +79,22 @@ impl Worker {
         bus: &Bus,
         endpoint: &Arc<Endpoint>,
         notices: Notices,
+        caller: Caller,
         config: &Config,
         drain: Drain,
-    ) -> anyhow::Result<Self> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             endpoint: Arc::clone(endpoint),
             ledger: bus.bucket(&LEDGER),
             notices,
-            caller: Caller::new(config.timeout.get()).context("reading the system's certificate authorities")?,
+            caller,
             schedule: Schedule::new(config),
             claim: config.timeout.get() * 2 + CLAIM_SLACK,
             delivered_for: config.delivered_for.get(),
             parked_for: config.parked_for.get(),
             rest_until: Timestamp::default(),
             drain,
-        })
+        }
     }
 
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
@@ -185,7 +185,9 @@ impl Worker {
         let outcome = self.schedule.judge(record.attempt, &answer, rand::random());
         let (status, error) = match answer {
             Answer::Status { status, retry_after } => {
-                self.rest_until = self.rest_until.max(now.after(retry_after.unwrap_or_default()));
+                if let (Outcome::RetryIn(_), Some(asked)) = (&outcome, retry_after) {
+                    self.rest_until = now.after(asked);
+                }
                 (Some(status), None)
             }
             Answer::Nothing { error } => (None, Some(error)),
