@@ -4,7 +4,9 @@ mod event;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use event::{event, items};
+#[cfg(test)]
+pub(crate) use event::event;
+pub(crate) use event::{items, read};
 
 use crate::observation::Observation;
 use crate::reject::Reject;

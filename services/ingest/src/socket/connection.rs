@@ -164,9 +164,7 @@ impl Connection<'_> {
             }
             ClientFrame::IngestHook(hook) => return self.hook(*hook).await,
             ClientFrame::IngestEvents(IngestEvents { events }) => {
-                let items = events
-                    .iter()
-                    .map(|event| crate::json::parse(event.get().as_bytes()).and_then(translate::event));
+                let items = events.iter().map(|event| translate::read(event.get()));
                 let results = self.desk.intake.accept(items.collect()).await;
                 self.send(&ServerFrame::Ack(ack(&results))).await?;
             }

@@ -7,50 +7,56 @@ use crate::reject::Reject;
 use muster_domain::family::{EventType, Family, Owner};
 use muster_domain::ids::EventId;
 use muster_domain::names::{AgentName, NameError, SessionId};
+use muster_wire::incoming::check_depth;
+use muster_wire::limits::JSON_DEPTH_MAX;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// What one request brought.
+/// The events of one request, each as its text: they are read one after another, so that a large request never stands in
+/// memory as a tree.
 #[derive(Debug)]
-pub(crate) struct Items {
-    /// Each in its place, read or refused.
-    pub(crate) items: Vec<Result<Observation, Reject>>,
+pub(crate) struct Items<'a> {
+    pub(crate) texts: Vec<&'a str>,
     /// Whether it was a single object: then its refusal is the answer.
     pub(crate) single: bool,
 }
 
-/// Events in one request at most: what one commit takes without making others wait.
+/// Events in one request at most: what a client should wait for before it sends more.
 const EVENTS_MAX: usize = 20_000;
 
-/// Reads one event, an array of events, or one event a line.
+/// Finds one event, an array of events, or one event a line.
 ///
 /// # Errors
 /// When nothing of it can be told apart into events. A line that is no JSON is only itself refused.
-pub(crate) fn items(body: &[u8], lines: bool) -> Result<Items, Reject> {
-    if lines {
-        let text = std::str::from_utf8(body).map_err(|_| Reject::NotUtf8)?;
-        let lines = text.lines().filter(|line| !line.trim().is_empty());
-        few_enough(lines.clone().count())?;
-        let items = lines.map(|line| json::parse(line.as_bytes()).and_then(event)).collect();
-        return Ok(Items { items, single: false });
+pub(crate) fn items(body: &[u8], lines: bool) -> Result<Items<'_>, Reject> {
+    let text = std::str::from_utf8(body).map_err(|_| Reject::NotUtf8)?;
+    let texts: Vec<&str> = if lines {
+        text.lines().filter(|line| !line.trim().is_empty()).collect()
+    } else if text.trim_start().starts_with('[') {
+        if !check_depth(body, JSON_DEPTH_MAX) {
+            return Err(Reject::TooDeep);
+        }
+        let items: Vec<&RawValue> =
+            serde_json::from_str(text).map_err(|error| Reject::BrokenJson(error.to_string()))?;
+        items.into_iter().map(RawValue::get).collect()
+    } else {
+        return Ok(Items {
+            texts: vec![text],
+            single: true,
+        });
+    };
+    if texts.len() > EVENTS_MAX {
+        return Err(Reject::TooMany(texts.len()));
     }
-    let body = json::parse(body)?;
-    if let Value::Array(items) = body {
-        few_enough(items.len())?;
-        let items = items.into_iter().map(event).collect();
-        return Ok(Items { items, single: false });
-    }
-    Ok(Items {
-        items: vec![event(body)],
-        single: true,
-    })
+    Ok(Items { texts, single: false })
 }
 
-const fn few_enough(count: usize) -> Result<(), Reject> {
-    if count > EVENTS_MAX {
-        Err(Reject::TooMany(count))
-    } else {
-        Ok(())
-    }
+/// Reads one event from its text.
+///
+/// # Errors
+/// [`Reject`] says what is wrong with it.
+pub(crate) fn read(text: &str) -> Result<Observation, Reject> {
+    json::parse(text.as_bytes()).and_then(event)
 }
 
 /// Reads one event.

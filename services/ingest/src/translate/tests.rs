@@ -132,14 +132,24 @@ fn events_are_read_alone_in_arrays_and_in_lines() {
     let seen = event(one.clone()).unwrap();
     assert_eq!(seen.id.unwrap().to_string(), "0198f3c2-0000-7000-8000-000000000001");
     assert_eq!(seen.lane(), Lane::Events);
-    assert!(items(one.to_string().as_bytes(), false).unwrap().single);
-    let array = items(json!([one, 5]).to_string().as_bytes(), false).unwrap();
-    assert!(array.items[0].is_ok());
-    assert_eq!(array.items[1].as_ref().unwrap_err().kind(), "not-an-object");
-    let lines = items(format!("{one}\n\n{{\n{one}").as_bytes(), true).unwrap();
+    let text = one.to_string();
+    assert!(items(text.as_bytes(), false).unwrap().single);
+    let array = json!([one, 5]).to_string();
+    let array = items(array.as_bytes(), false).unwrap();
+    assert!(super::read(array.texts[0]).is_ok());
+    assert_eq!(super::read(array.texts[1]).unwrap_err().kind(), "not-an-object");
+    let lines = format!("{text}\n\n{{\n{text}");
+    let lines = items(lines.as_bytes(), true).unwrap();
+    let read: Vec<bool> = lines.texts.iter().map(|text| super::read(text).is_ok()).collect();
+    assert_eq!(read, [true, false, true]);
+    assert_eq!(items(b"[1, ", false).unwrap_err().kind(), "broken-json");
     assert_eq!(
-        lines.items.iter().map(Result::is_ok).collect::<Vec<_>>(),
-        [true, false, true]
+        items("[1".repeat(200).as_bytes(), false).unwrap_err().kind(),
+        "too-deep"
+    );
+    assert_eq!(
+        items("1\n".repeat(20_001).as_bytes(), true).unwrap_err().kind(),
+        "too-many"
     );
     let output = event(json!({"kind": "agent.output.stream", "session": "s", "data": {"n": 1}})).unwrap();
     assert_eq!(output.lane(), Lane::Transcript);
