@@ -8,6 +8,7 @@ use muster_tests::WITHIN;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub(crate) fn bash(command: &str, description: &str) -> Step {
@@ -19,7 +20,7 @@ pub(crate) struct Place {
     home: PathBuf,
     project: PathBuf,
     nats: String,
-    _up: Spawned,
+    up: Spawned,
 }
 
 impl Place {
@@ -43,7 +44,7 @@ impl Place {
         // The hook itself is what is installed, not the command under its name.
         let _ = bin("muster-hook");
         let nats = format!("nats://127.0.0.1:{}", ports[0]);
-        let place = Self { dir, home, project, nats, _up: Spawned::start(up) };
+        let place = Self { dir, home, project, nats, up: Spawned::start(up) };
         eventually(WITHIN, async || {
             let output = place.command(&["--json", "sessions", "list"]).output().expect("muster runs");
             if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
@@ -112,5 +113,16 @@ impl Place {
         run.env_clear().envs(claude.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(&self.project);
         run.arg("run").arg("--").arg(claude.get_program()).args(claude.get_args());
         run
+    }
+}
+
+impl Drop for Place {
+    /// Killed, it would leave its hub running for the next `up` to adopt; there is none. So it is asked to end.
+    fn drop(&mut self) {
+        let asked = Command::new("kill").args(["-TERM", &self.up.pid().to_string()]).status();
+        let until = Instant::now() + WITHIN;
+        while asked.as_ref().is_ok_and(std::process::ExitStatus::success) && self.up.is_running() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20)); // a destructor cannot wait in any other way
+        }
     }
 }

@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 /// The host every observation is from.
 pub(crate) const HOST: &str = "bench";
+/// The log and its copies that floors are measured on.
+const DISK_BYTES: u64 = 32 << 30;
 /// Long enough for a backlog on a busy machine.
 const WITHIN: Duration = Duration::from_secs(120);
 
@@ -27,7 +29,7 @@ pub(crate) struct Hub {
 
 impl Hub {
     pub(crate) async fn start() -> Self {
-        let server = TestServer::start().await;
+        let server = TestServer::start_with(|config| config.max_file_bytes = DISK_BYTES).await;
         let url = server.client_url();
         let bus = Bus::connect(&Options::new(&url, "bench"))
             .await
