@@ -10,6 +10,7 @@ mod services;
 mod state;
 
 use crate::args::Global;
+use crate::ask::ask;
 use crate::hub::Running;
 use crate::output;
 use anyhow::Context as _;
@@ -19,6 +20,8 @@ use muster_bus::server::Server;
 use muster_bus::{Bus, Options};
 use muster_runtime::drain::Drain;
 use muster_runtime::{exit, signal};
+use muster_wire::api::{Hello, HelloRequest};
+use muster_wire::subject::Operation;
 use muster_wire::topology::Sizing;
 use ports::Ports;
 use services::Services;
@@ -107,7 +110,7 @@ async fn serve(
     server: &mut Server,
     drain: &Drain,
 ) -> anyhow::Result<ExitCode> {
-    prepare(running).await?;
+    let bus = prepare(running).await?;
     let hosts = recording.as_ref().map(Recording::hosts);
     let mut services = Services::load(args, state, running, hosts.as_ref())?;
     services.start(drain);
@@ -115,7 +118,16 @@ async fn serve(
         drain.part("demo", recording.play(services.sockets(), drain.clone()));
     }
     running.write(&state.dir)?;
-    let waiting = services.ready(READY, drain).await;
+    let mut waiting = services.ready(running, READY, drain).await;
+    // The orchestrator answers once it leads.
+    if waiting.is_empty()
+        && ask::<Hello>(&bus, Operation::Hello, &HelloRequest::default())
+            .await
+            .is_err()
+    {
+        waiting.push("orchestrator");
+    }
+    bus.drain().await;
     if !drain.is_requested() {
         announce(running, args.demo, server.is_adopted(), &waiting, global)?;
     }
@@ -130,7 +142,7 @@ async fn serve(
 }
 
 /// The hub's streams, as this version needs them.
-async fn prepare(running: &Running) -> anyhow::Result<()> {
+async fn prepare(running: &Running) -> anyhow::Result<Bus> {
     let options = Options::new(running.nats.clone(), "muster/up");
     let bus = Bus::connect(&options)
         .await
@@ -141,8 +153,7 @@ async fn prepare(running: &Running) -> anyhow::Result<()> {
     for change in changes {
         tracing::info!("{change}");
     }
-    bus.drain().await;
-    Ok(())
+    Ok(bus)
 }
 
 fn announce(running: &Running, demo: bool, adopted: bool, waiting: &[&str], global: &Global) -> anyhow::Result<()> {

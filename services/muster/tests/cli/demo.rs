@@ -1,6 +1,6 @@
 //! `muster up --demo`: a fleet that moves.
 
-use crate::place::Place;
+use crate::place::{Place, START};
 use muster_testkit::eventually;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ async fn a_demo_shows_sessions_of_many_hosts_in_many_states() {
     let place = Place::new();
     let (mut up, running) = place.started(&["--demo"]).await;
     let hub = running["nats"].as_str().unwrap();
-    let rows = eventually(Duration::from_secs(30), async || {
+    let rows = eventually(START, async || {
         let rows = place.json(&["--nats", hub, "sessions", "list", "--json"]);
         let rows = rows.as_array().unwrap().clone();
         let different = |member: &str| rows.iter().map(|row| row[member].to_string()).collect::<BTreeSet<_>>();

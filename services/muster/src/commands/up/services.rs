@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, sleep};
 
 /// How often readiness is looked at while starting.
@@ -111,21 +112,36 @@ impl Services {
     }
 
     /// Waits until all are ready; names those that are not after `within`.
-    pub(super) async fn ready(&self, within: Duration, drain: &Drain) -> Vec<&'static str> {
+    pub(super) async fn ready(&self, running: &Running, within: Duration, drain: &Drain) -> Vec<&'static str> {
         let until = Instant::now() + within;
         loop {
-            let ingests = self.ingests.iter().map(|ingest| ("ingest", &ingest.context));
-            let shared = [("orchestrator", &self.orchestrator.1), ("notifier", &self.notifier.1)];
-            let waiting: Vec<&str> = ingests
-                .chain(shared)
-                .filter(|(_, context)| !context.health.is_ready())
-                .map(|(name, _)| name)
-                .collect();
+            let waiting = self.waiting(running).await;
             if waiting.is_empty() || Instant::now() >= until || drain.is_requested() {
                 return waiting;
             }
             sleep(LOOK).await;
         }
+    }
+
+    /// A service that has not begun yet has nothing to complain of either: it must also be there to be asked.
+    async fn waiting(&self, running: &Running) -> Vec<&'static str> {
+        let mut waiting = Vec::new();
+        for ingest in &self.ingests {
+            // Its HTTP surface is opened before the socket.
+            if !(ingest.context.health.is_ready() && UnixStream::connect(&ingest.socket).await.is_ok()) {
+                waiting.push("ingest");
+            }
+        }
+        for (name, url, context) in [
+            ("orchestrator", &running.orchestrator, &self.orchestrator.1),
+            ("notifier", &running.notifier, &self.notifier.1),
+        ] {
+            if !(context.health.is_ready() && TcpStream::connect(address(url)).await.is_ok()) {
+                waiting.push(name);
+            }
+        }
+        waiting.dedup();
+        waiting
     }
 
     /// Where the hosts of a demo listen.
