@@ -17,7 +17,9 @@ pub(crate) enum Input {
         /// A snapshot, or nothing folded yet.
         fleet: Box<Fleet>,
         /// The log as it was found.
-        stream: StreamState,
+        log: StreamState,
+        /// How many events it held after that state.
+        behind: u64,
     },
     /// The next event of the log.
     Event {
@@ -35,11 +37,9 @@ pub(crate) enum Input {
     /// What was given to the writer is stored, or the term is over.
     Written(Result<(), Deposed>),
     /// Somebody asks.
-    Request(Incoming),
+    Request(Box<Incoming>),
     /// Time passes: deadlines, snapshots, gauges.
     Tick,
-    /// Shut down.
-    Drain,
 }
 
 /// A term ended, and why.

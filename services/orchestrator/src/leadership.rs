@@ -90,7 +90,7 @@ impl Candidate {
 
     /// One term, from election to its end.
     async fn lead(&self, mut held: Held, log: Timestamp, drain: &Drain) -> Deposed {
-        // In one future with the rest of the term, because an election may take longer than the lease lasts.
+        // Kept from the election on, which may take longer than the lease lasts.
         let number = held.revision();
         let ended = tokio::select! {
             ended = keep(&mut held) => ended,

@@ -13,9 +13,9 @@ mod election;
 mod inbox;
 mod leadership;
 mod meters;
-mod parts;
 mod serve;
 mod snapshot;
+mod sources;
 
 pub use config::Config;
 
@@ -25,10 +25,11 @@ use leadership::Candidate;
 use muster_bus::{Bus, migrate};
 use muster_domain::fleet::Fleet;
 use muster_domain::ids::InstanceId;
+use muster_runtime::exit::Failure;
 use muster_runtime::health;
 use muster_runtime::http::{Guard, serve as serve_http};
 use muster_runtime::service::{Context, Service};
-use serve::Loop;
+use serve::Parts;
 use snapshot::{Keeper, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -85,8 +86,8 @@ impl App {
 /// Reaches the hub, makes sure that it is as expected, and starts the parts.
 async fn start(config: Config, context: &Context) -> anyhow::Result<Bus> {
     let bus = connection::connect(&config, context).await?;
-    let expected = migrate::verify(&bus).await;
-    expected.context("the hub's streams are not as this version expects; run `muster migrate`")?;
+    let verified = migrate::verify(&bus).await;
+    verified.context(Failure::Unavailable("the hub is not ready for this version".to_owned()))?;
     connection::check_sync(&config, context).await;
     let secret = migrate::decision_secret(&bus).await;
     let secret = secret.context("reading the secret of decision ids")?;
@@ -96,7 +97,7 @@ async fn start(config: Config, context: &Context) -> anyhow::Result<Bus> {
     let (inputs, inbox) = mpsc::channel(INPUTS_WAITING);
     let (caught_up, catching_up) = watch::channel(None);
     let instance = InstanceId::from_uuid(Uuid::now_v7());
-    let turning = Loop {
+    let parts = Parts {
         control: Control::new(Fleet::new(config.fleet()), context.instance.clone(), secret),
         keeper: Keeper::new(store.clone(), bus.clone(), drain.clone(), config.state.clone()),
         bus: bus.clone(),
@@ -112,11 +113,11 @@ async fn start(config: Config, context: &Context) -> anyhow::Result<Bus> {
         inputs: inputs.clone(),
         caught_up: catching_up,
     };
-    let log = parts::follow_log(bus.clone(), store, config.fleet(), inputs.clone(), drain.clone());
-    let presence = parts::follow_presence(bus.clone(), inputs, drain.clone());
+    let log = sources::follow_log(bus.clone(), store, config.fleet(), inputs.clone(), drain.clone());
+    let presence = sources::follow_presence(bus.clone(), inputs, drain.clone());
     drain.part("log", log);
     drain.part("presence", presence);
     drain.part("leadership", candidate.run(drain.clone()));
-    drain.part("loop", turning.run(inbox));
+    drain.part("loop", serve::run(parts, inbox));
     Ok(bus)
 }

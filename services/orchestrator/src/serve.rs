@@ -27,8 +27,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// answer is given up sooner.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// The loop and what it works with.
-pub(crate) struct Loop {
+/// What the loop works with.
+pub(crate) struct Parts {
     pub(crate) control: Control,
     pub(crate) keeper: Keeper,
     pub(crate) bus: Bus,
@@ -50,9 +50,9 @@ struct Log {
     behind: u64,
 }
 
-/// The loop while it runs.
-struct Turning {
-    parts: Loop,
+/// The loop.
+struct Loop {
+    parts: Parts,
     log: Log,
     ready: Condition,
     meters: Meters,
@@ -60,38 +60,33 @@ struct Turning {
     last_error: Option<String>,
 }
 
-impl Loop {
-    /// Handles inputs until the service drains, then leaves a snapshot behind.
-    pub(crate) async fn run(self, mut inbox: mpsc::Receiver<Input>) -> anyhow::Result<()> {
-        let pulse = self.context.health.pulse("loop", SILENCE);
-        let drain = self.context.drain.clone();
-        let mut ticks = tokio::time::interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut serving: Option<Serving> = None;
-        let mut turning = Turning::new(self);
-        loop {
-            let input = tokio::select! {
-                () = drain.requested() => Input::Drain,
-                Some(asked) = next_request(serving.as_mut()) => Input::Request(asked),
-                Some(input) = inbox.recv() => input,
-                _ = ticks.tick() => Input::Tick,
-            };
-            pulse.beat();
-            if matches!(input, Input::Drain) {
-                break;
-            }
-            turning.handle(input).await;
-            turning.follow_role(&mut serving).await?;
-        }
-        if let Some(serving) = serving {
-            serving.stop().await.context("no longer taking requests")?;
-        }
-        turning.finish().await
+/// Handles inputs until the service drains, then leaves a snapshot behind.
+pub(crate) async fn run(parts: Parts, mut inbox: mpsc::Receiver<Input>) -> anyhow::Result<()> {
+    let pulse = parts.context.health.pulse("loop", SILENCE);
+    let drain = parts.context.drain.clone();
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut serving: Option<Serving> = None;
+    let mut state = Loop::new(parts);
+    loop {
+        let input = tokio::select! {
+            () = drain.requested() => break,
+            Some(asked) = next_request(serving.as_mut()) => Input::Request(Box::new(asked)),
+            Some(input) = inbox.recv() => input,
+            _ = ticks.tick() => Input::Tick,
+        };
+        pulse.beat();
+        state.handle(input).await;
+        state.follow_role(&mut serving).await?;
     }
+    if let Some(serving) = serving {
+        serving.stop().await.context("no longer taking requests")?;
+    }
+    state.finish().await
 }
 
-impl Turning {
-    fn new(parts: Loop) -> Self {
+impl Loop {
+    fn new(parts: Parts) -> Self {
         Self {
             ready: parts.context.health.condition("log"),
             meters: Meters::new(&parts.context.metrics),
@@ -109,16 +104,18 @@ impl Turning {
     async fn handle(&mut self, input: Input) {
         let control = &mut self.parts.control;
         match input {
-            Input::Restored { fleet, stream } => {
+            Input::Restored { fleet, log, behind } => {
                 self.parts.keeper.restored(&fleet);
-                self.log.read = fleet.watermark();
-                self.log.found = Some(stream);
+                self.log = Log {
+                    found: Some(log),
+                    read: fleet.watermark(),
+                    behind,
+                };
                 control.restored(*fleet);
                 self.look_whether_caught_up();
             }
             Input::Event { stored, behind } => {
-                self.log.read = stored.seq;
-                self.log.behind = behind;
+                (self.log.read, self.log.behind) = (stored.seq, behind);
                 self.event(&stored);
                 self.look_whether_caught_up();
             }
@@ -138,19 +135,20 @@ impl Turning {
                 control.deposed(&deposed.0);
                 self.last_error = Some(deposed.0);
             }
-            Input::Request(incoming) => self.request(incoming).await,
+            Input::Request(incoming) => self.request(*incoming).await,
             Input::Tick => self.tick(),
-            Input::Drain => {}
         }
     }
 
     /// Whoever has folded what the log held when it was found may campaign, and is ready.
     fn look_whether_caught_up(&self) {
         let caught_up = &self.parts.caught_up;
-        if let Some(log) = self.log.found
-            && self.log.read >= log.last_seq
-            && caught_up.borrow().is_none()
-        {
+        let Some(log) = self.log.found else {
+            return;
+        };
+        // The last events may be deleted, and then nothing is behind although the last sequence is never read.
+        let at_end = self.log.read >= log.last_seq || self.log.behind == 0;
+        if at_end && caught_up.borrow().is_none() {
             tracing::info!(seq = self.log.read, "caught up with the log");
             caught_up.send_replace(Some(log.created));
             self.ready.set_ok();
@@ -220,7 +218,7 @@ impl Turning {
     }
 
     fn tick(&mut self) {
-        let Loop { control, keeper, .. } = &mut self.parts;
+        let Parts { control, keeper, .. } = &mut self.parts;
         control.tick(now());
         self.meters.look(control, self.log.behind);
         if let Some(log) = &self.log.found {

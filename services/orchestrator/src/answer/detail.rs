@@ -63,7 +63,9 @@ impl Wanted {
 
     async fn add_events(&mut self, bus: &Bus) -> Result<(), ReadError> {
         let (at, rows) = (self.at.seq, self.rows);
-        let mut reader = self.open(bus).await?;
+        // Opening waits for a hub that is away; whoever asks does not.
+        let opened = tokio::time::timeout(PAGE_WITHIN, self.open(bus)).await;
+        let mut reader = opened.map_err(|_| ReadError::Unavailable("no answer".to_owned()))??;
         let mut page = Vec::new();
         let mut bytes = 0;
         let reading = async {
@@ -122,7 +124,7 @@ fn fit(turns: &mut [Turn]) {
     for turn in turns.iter_mut().rev() {
         let bytes = serde_json::to_vec(turn).map_or(0, |json| json.len());
         if bytes > room {
-            turn.truncated += turn.spans.iter().map(|span| 1 + span.subtree_tool_calls).sum::<u64>();
+            turn.truncated += turn.spans.iter().map(|span| span.subtree_tool_calls).sum::<u64>();
             turn.spans.clear();
         }
         room = room.saturating_sub(bytes);

@@ -54,6 +54,19 @@ async fn a_log_made_anew_under_the_service_is_folded_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_whose_events_have_all_aged_out_is_caught_up_with() {
+    let hub = Hub::start().await;
+    hub.host("web-01").begin("old").await;
+    hub.age_out().await;
+    let orchestrator = hub.orchestrator("a", &[]);
+    orchestrator.ready().await;
+    hub.host("web-01").begin("new").await;
+    hub.until("new", SessionState::Working).await;
+    assert_eq!(hub.sessions().await.len(), 1);
+    orchestrator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_hub_the_service_waits_and_then_says_what_is_missing() {
     let url = format!("nats.url=nats://127.0.0.1:{}", free_port());
     let listen = format!("http.listen=127.0.0.1:{}", free_port());

@@ -2,7 +2,7 @@
 
 use crate::inbox::Input;
 use crate::snapshot::Store;
-use muster_bus::read::{ReadError, Start};
+use muster_bus::read::{ReadError, Reader, Start};
 use muster_bus::{Bus, StreamState};
 use muster_domain::fleet::{Fleet, Settings};
 use muster_runtime::drain::Drain;
@@ -24,11 +24,11 @@ pub(crate) async fn follow_log(
 ) -> anyhow::Result<()> {
     let feed = async {
         loop {
-            let (fleet, stream) = restore(&bus, &store, &settings).await;
-            let after = fleet.watermark();
+            let (fleet, log, mut reader) = begin(&bus, &store, &settings).await;
+            let behind = reader.pending().unwrap_or(0);
             let fleet = Box::new(fleet);
-            inputs.send(Input::Restored { fleet, stream }).await?;
-            let why = follow(&bus, &stream, after, &inputs).await?;
+            inputs.send(Input::Restored { fleet, log, behind }).await?;
+            let why = follow(&mut reader, &inputs).await?;
             tracing::error!("the log is not the one that was folded, and is folded anew: {why}");
             inputs.send(Input::LogReplaced(why)).await?;
         }
@@ -37,20 +37,29 @@ pub(crate) async fn follow_log(
     Ok(())
 }
 
-async fn restore(bus: &Bus, store: &Store, settings: &Settings) -> (Fleet, StreamState) {
+/// A state, and the log opened where that state ends.
+async fn begin(bus: &Bus, store: &Store, settings: &Settings) -> (Fleet, StreamState, Reader) {
+    let mut connection = bus.state();
     loop {
-        match store.restore(bus, settings).await {
-            Ok(restored) => return restored,
+        // The sender lives as long as the client does.
+        let _ = connection.wait_for(|state| state.connected).await;
+        let begun = async {
+            let (fleet, log) = store.restore(bus, settings).await?;
+            let start = Start::Seq(fleet.watermark() + 1);
+            let mut reader = bus.read(topology::EVENTS, &[], start).expect_created(log.created);
+            reader.open().await?;
+            anyhow::Ok((fleet, log, reader))
+        };
+        match begun.await {
+            Ok(begun) => return begun,
             Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot read the log yet"),
         }
         tokio::time::sleep(RETRY_PAUSE).await;
     }
 }
 
-/// Hands over what comes after a position; returns why that cannot go on.
-async fn follow(bus: &Bus, stream: &StreamState, after: u64, inputs: &mpsc::Sender<Input>) -> Result<String, Gone> {
-    let start = Start::Seq(after + 1);
-    let mut reader = bus.read(topology::EVENTS, &[], start).expect_created(stream.created);
+/// Hands over one event after another; returns why that cannot go on.
+async fn follow(reader: &mut Reader, inputs: &mpsc::Sender<Input>) -> Result<String, Gone> {
     loop {
         match reader.next().await {
             Ok(stored) => {
