@@ -9,6 +9,7 @@ use muster_bus::{Bus, Options, StreamState};
 use muster_domain::state::SessionState;
 use muster_orchestrator::{App, Config, SERVICE};
 use muster_runtime::config;
+use muster_runtime::drain::Drain;
 use muster_runtime::service::{Context, Flags};
 use muster_testkit::{Spawned, TestServer, eventually, free_port};
 use muster_wire::Request;
@@ -21,7 +22,6 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
 
 /// What is waited for comes within this, or never.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -92,12 +92,14 @@ impl Hub {
             set: self.settings(name, more),
         };
         let config: Config = config::load(SERVICE.defaults, &SERVICE.sources(flags, [])).unwrap();
+        let outer = Drain::new();
         let context = Context {
             instance: name.to_owned(),
+            drain: outer.child(),
             ..Context::new(SERVICE.name)
         };
-        let running = tokio::spawn(App::run(config, context.clone()));
-        Orchestrator { context, running }
+        outer.spawn("orchestrator", App::run(config, context.clone()));
+        Orchestrator { context, outer }
     }
 
     /// An orchestrator in a process of its own, to be killed.
@@ -192,7 +194,7 @@ impl Hub {
 /// An orchestrator in this process.
 pub(crate) struct Orchestrator {
     pub(crate) context: Context,
-    running: JoinHandle<anyhow::Result<()>>,
+    outer: Drain,
 }
 
 impl Orchestrator {
@@ -203,13 +205,13 @@ impl Orchestrator {
 
     /// Drains it.
     pub(crate) async fn stop(self) {
-        self.context.drain.request();
-        self.running.await.unwrap().unwrap();
+        self.outer.request();
+        self.ended().await.unwrap();
     }
 
     /// Its own end.
     pub(crate) async fn ended(self) -> anyhow::Result<()> {
-        self.running.await.unwrap()
+        self.outer.finish(SOON).await
     }
 }
 

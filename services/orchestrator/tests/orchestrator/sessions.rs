@@ -21,10 +21,10 @@ async fn a_turn_shows_in_the_list_and_each_change_is_announced_once() {
     let _: Reply<Hello> = hub.answer(Operation::Hello, json!({})).await;
     let mut host = hub.host("web-01");
     host.begin("s1").await;
-    let row = hub.until("s1", SessionState::Working).await;
-    assert_eq!((row.cwd.as_deref(), row.turns, row.tool_calls), (Some("/src"), 1, 1));
+    hub.until("s1", SessionState::Working).await;
     host.end("s1").await;
-    hub.until("s1", SessionState::Idle).await;
+    let row = hub.until("s1", SessionState::Idle).await;
+    assert_eq!((row.cwd.as_deref(), row.turns, row.tool_calls), (Some("/src"), 1, 1));
     let announced = hub.until_events("runtime.status.state_changed", 3).await;
     let seq = hub.log().await.last_seq;
     orchestrator.stop().await;
