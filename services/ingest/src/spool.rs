@@ -88,13 +88,8 @@ impl Spool {
         priority: Priority,
         encode: impl FnOnce(Origin) -> Vec<u8> + Send + 'static,
     ) -> Result<Origin, AppendError> {
-        let origins = self
-            .append_all(lane, priority, vec![Box::new(encode)])
-            .await?;
-        origins
-            .first()
-            .copied()
-            .ok_or(AppendError::Store(StoreError::Closed))
+        let origins = self.append_all(lane, priority, vec![Box::new(encode)]).await?;
+        origins.first().copied().ok_or(AppendError::Store(StoreError::Closed))
     }
 
     /// Makes all of them durable in one commit, or none.
@@ -114,10 +109,7 @@ impl Spool {
             encode,
             reply,
         });
-        self.orders
-            .send(order)
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        self.orders.send(order).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -197,13 +189,7 @@ impl Spool {
     ///
     /// # Errors
     /// When the disk fails.
-    pub async fn park(
-        &self,
-        lane: Lane,
-        seq: u64,
-        reason: String,
-        tombstone: Vec<u8>,
-    ) -> Result<bool, StoreError> {
+    pub async fn park(&self, lane: Lane, seq: u64, reason: String, tombstone: Vec<u8>) -> Result<bool, StoreError> {
         self.work(move |writer| writer.park(lane, seq, &reason, &tombstone))
             .await
     }
@@ -213,8 +199,7 @@ impl Spool {
     /// # Errors
     /// When the disk fails.
     pub async fn park_raw(&self, reason: String, bytes: Vec<u8>) -> Result<(), StoreError> {
-        self.work(move |writer| writer.park_raw(&reason, &bytes))
-            .await
+        self.work(move |writer| writer.park_raw(&reason, &bytes)).await
     }
 
     /// What was set aside after `id` (0 for the start), oldest first.
@@ -222,8 +207,7 @@ impl Spool {
     /// # Errors
     /// When the disk fails.
     pub async fn parked(&self, id: u64, max: usize) -> Result<Vec<Parked>, StoreError> {
-        self.read(move |reader| store::parked(reader, id, max))
-            .await
+        self.read(move |reader| store::parked(reader, id, max)).await
     }
 
     /// Drops what was set aside up to `id`, once somebody has looked at it. Returns how many.
@@ -251,9 +235,7 @@ impl Spool {
     pub async fn stats(&self) -> Result<Stats, StoreError> {
         let view = *self.view.borrow();
         let acked = [Lane::Events, Lane::Transcript].map(|lane| self.acked(lane));
-        let oldest = move |reader: &Connection, lane: Lane| {
-            store::stored_at(reader, lane, acked[lane.index()] + 1)
-        };
+        let oldest = move |reader: &Connection, lane: Lane| store::stored_at(reader, lane, acked[lane.index()] + 1);
         let (events_at, transcript_at, parked, raw) = self
             .read(move |reader| {
                 let (parked, raw) = store::parked_counts(reader)?;
@@ -300,10 +282,7 @@ impl Spool {
             // The caller may have gone; the work is done all the same.
             let _ = reply.send(work(writer));
         }));
-        self.orders
-            .send(order)
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        self.orders.send(order).await.map_err(|_| StoreError::Closed)?;
         Ok(answer.await.map_err(|_| StoreError::Closed)??)
     }
 
@@ -320,9 +299,7 @@ impl Spool {
 }
 
 fn unix_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -15,9 +15,7 @@ pub enum OpenError {
         "reserve of {reserve_bytes} bytes leaves nothing of a spool of {max_bytes} bytes: lower it or raise the size"
     )]
     Reserve { reserve_bytes: u64, max_bytes: u64 },
-    #[error(
-        "the spool is in format {found}, this version reads up to {known}: start the version that wrote it"
-    )]
+    #[error("the spool is in format {found}, this version reads up to {known}: start the version that wrote it")]
     Newer { found: u32, known: u32 },
     #[error("cannot use the spool directory {}", dir.display())]
     Io { dir: PathBuf, source: io::Error },
@@ -28,9 +26,7 @@ pub enum OpenError {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
     /// Refused before anything was numbered; try again once the hub has taken some.
-    #[error(
-        "the spool holds {used_bytes} bytes of {limit_bytes} allowed: wait until the hub has taken some"
-    )]
+    #[error("the spool holds {used_bytes} bytes of {limit_bytes} allowed: wait until the hub has taken some")]
     Full { used_bytes: u64, limit_bytes: u64 },
     #[error(transparent)]
     Store(#[from] StoreError),

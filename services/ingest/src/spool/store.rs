@@ -71,19 +71,13 @@ impl Store {
             0 => {
                 let transaction = connection.transaction()?;
                 transaction.execute_batch(SCHEMA)?;
-                transaction.execute(
-                    "insert into producer values (?)",
-                    [mint().as_uuid().as_bytes()],
-                )?;
+                transaction.execute("insert into producer values (?)", [mint().as_uuid().as_bytes()])?;
                 transaction.pragma_update(None, "user_version", FORMAT)?;
                 transaction.commit()?;
             }
             FORMAT => {}
             found => {
-                return Err(OpenError::Newer {
-                    found,
-                    known: FORMAT,
-                });
+                return Err(OpenError::Newer { found, known: FORMAT });
             }
         }
         Ok(Self { connection })
@@ -95,15 +89,14 @@ impl Store {
     }
 
     pub(super) fn position(&self, lane: Lane) -> rusqlite::Result<Position> {
-        let acked = self.connection.query_row(
-            "select acked from watermark where lane = ?",
-            [lane.code()],
-            |row| unsigned(row, 0),
-        )?;
+        let acked = self
+            .connection
+            .query_row("select acked from watermark where lane = ?", [lane.code()], |row| {
+                unsigned(row, 0)
+            })?;
         let edge = |end: &str| {
             let sql = format!("select {end}(seq) from {}", lane.table());
-            self.connection
-                .query_row(&sql, [], |row| row.get::<_, Option<i64>>(0))
+            self.connection.query_row(&sql, [], |row| row.get::<_, Option<i64>>(0))
         };
         let last = edge("max")?.map_or(acked, i64::cast_unsigned);
         let first = edge("min")?.map_or(last + 1, i64::cast_unsigned);
@@ -114,11 +107,9 @@ impl Store {
         let at_ms = unix_ms().cast_signed();
         let transaction = self.begin()?;
         for Record { lane, seq, bytes } in records {
-            transaction.prepare_cached(lane.insert())?.execute(params![
-                seq.cast_signed(),
-                at_ms,
-                bytes
-            ])?;
+            transaction
+                .prepare_cached(lane.insert())?
+                .execute(params![seq.cast_signed(), at_ms, bytes])?;
         }
         transaction.commit()
     }
@@ -127,9 +118,7 @@ impl Store {
     pub(super) fn trim(&mut self, lane: Lane, seq: u64, acked: [u64; 2]) -> rusqlite::Result<()> {
         let transaction = self.begin()?;
         write_watermarks(&transaction, acked)?;
-        transaction
-            .prepare_cached(lane.trim())?
-            .execute([seq.cast_signed()])?;
+        transaction.prepare_cached(lane.trim())?.execute([seq.cast_signed()])?;
         transaction.commit()
     }
 
@@ -139,13 +128,7 @@ impl Store {
         transaction.commit()
     }
 
-    pub(super) fn park(
-        &mut self,
-        lane: Lane,
-        seq: u64,
-        reason: &str,
-        tombstone: &[u8],
-    ) -> rusqlite::Result<bool> {
+    pub(super) fn park(&mut self, lane: Lane, seq: u64, reason: &str, tombstone: &[u8]) -> rusqlite::Result<bool> {
         let transaction = self.begin()?;
         let copy = format!(
             "insert into parked (at_ms, reason, lane, producer, seq, bytes)
@@ -153,25 +136,14 @@ impl Store {
             lane.table()
         );
         let at_ms = unix_ms().cast_signed();
-        let copied = transaction.execute(
-            &copy,
-            params![at_ms, reason, lane.code(), seq.cast_signed()],
-        )?;
-        transaction.execute(
-            lane.replace(),
-            params![seq.cast_signed(), seq.cast_signed(), tombstone],
-        )?;
+        let copied = transaction.execute(&copy, params![at_ms, reason, lane.code(), seq.cast_signed()])?;
+        transaction.execute(lane.replace(), params![seq.cast_signed(), seq.cast_signed(), tombstone])?;
         transaction.commit()?;
         Ok(copied == 1)
     }
 
     /// Keeps an unreadable input within the two bounds; returns how many older ones made room.
-    pub(super) fn park_raw(
-        &mut self,
-        reason: &str,
-        bytes: &[u8],
-        max: (u64, u64),
-    ) -> rusqlite::Result<u64> {
+    pub(super) fn park_raw(&mut self, reason: &str, bytes: &[u8], max: (u64, u64)) -> rusqlite::Result<u64> {
         let transaction = self.begin()?;
         transaction.execute(
             "insert into parked (at_ms, reason, bytes) values (?, ?, ?)",
@@ -203,10 +175,7 @@ impl Store {
     ) -> rusqlite::Result<ProducerId> {
         let producer = mint();
         let transaction = self.begin()?;
-        transaction.execute(
-            "update producer set id = ?",
-            [producer.as_uuid().as_bytes()],
-        )?;
+        transaction.execute("update producer set id = ?", [producer.as_uuid().as_bytes()])?;
         write_watermarks(&transaction, [0, 0])?;
         for lane in Lane::ALL {
             let shift = acked[lane.index()];
@@ -222,9 +191,11 @@ impl Store {
                         seq: seq - shift,
                     };
                     let bytes = reencode(lane, origin, bytes);
-                    transaction
-                        .prepare_cached(lane.replace())?
-                        .execute(params![seq.cast_signed(), origin.seq.cast_signed(), bytes])?;
+                    transaction.prepare_cached(lane.replace())?.execute(params![
+                        seq.cast_signed(),
+                        origin.seq.cast_signed(),
+                        bytes
+                    ])?;
                 }
             }
         }
@@ -240,10 +211,7 @@ impl Store {
                 .query_row([], |row| unsigned(row, 0))
         };
         let free = count("pragma freelist_count")?;
-        Ok((
-            (count("pragma page_count")? - free) * PAGE_BYTES,
-            free * PAGE_BYTES,
-        ))
+        Ok(((count("pragma page_count")? - free) * PAGE_BYTES, free * PAGE_BYTES))
     }
 
     /// Copies the write-ahead log into the file as far as readers allow, so that it starts over.
@@ -254,10 +222,9 @@ impl Store {
 
     /// Gives up to `bytes` of free pages back to the file system.
     pub(super) fn shrink(&self, bytes: u64) -> rusqlite::Result<()> {
-        let mut statement = self.connection.prepare(&format!(
-            "pragma incremental_vacuum({})",
-            bytes / PAGE_BYTES
-        ))?;
+        let mut statement = self
+            .connection
+            .prepare(&format!("pragma incremental_vacuum({})", bytes / PAGE_BYTES))?;
         let mut rows = statement.query([])?;
         while rows.next()?.is_some() {}
         Ok(())
@@ -270,8 +237,7 @@ impl Store {
 }
 
 fn write_watermarks(connection: &Connection, acked: [u64; 2]) -> rusqlite::Result<()> {
-    let mut statement =
-        connection.prepare_cached("update watermark set acked = ? where lane = ?")?;
+    let mut statement = connection.prepare_cached("update watermark set acked = ? where lane = ?")?;
     for lane in Lane::ALL {
         statement.execute(params![acked[lane.index()].cast_signed(), lane.code()])?;
     }
@@ -279,7 +245,5 @@ fn write_watermarks(connection: &Connection, acked: [u64; 2]) -> rusqlite::Resul
 }
 
 fn mint() -> ProducerId {
-    ProducerId::from_uuid(
-        Builder::from_unix_timestamp_millis(unix_ms(), &rand::random()).into_uuid(),
-    )
+    ProducerId::from_uuid(Builder::from_unix_timestamp_millis(unix_ms(), &rand::random()).into_uuid())
 }

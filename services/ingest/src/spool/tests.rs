@@ -43,10 +43,7 @@ async fn append_many(spool: &Spool, lane: Lane, count: usize) -> Vec<Origin> {
 }
 
 async fn seqs(spool: &Spool, lane: Lane) -> Vec<u64> {
-    let records = spool
-        .read_from(lane, 1, usize::MAX, usize::MAX)
-        .await
-        .unwrap();
+    let records = spool.read_from(lane, 1, usize::MAX, usize::MAX).await.unwrap();
     records.into_iter().map(|record| record.seq).collect()
 }
 
@@ -69,23 +66,14 @@ async fn concurrent_appenders_get_every_sequence_once_and_find_their_own_record_
                 let text = format!("{appender}/{turn}");
                 let sent = text.clone();
                 let encode = move |origin| encoded(origin, &sent);
-                own.push((
-                    spool
-                        .append(Lane::Events, Priority::Low, encode)
-                        .await
-                        .unwrap(),
-                    text,
-                ));
+                own.push((spool.append(Lane::Events, Priority::Low, encode).await.unwrap(), text));
             }
             own
         });
     }
     let mut records: Vec<_> = appenders.join_all().await.into_iter().flatten().collect();
     records.sort_by_key(|(origin, _)| origin.seq);
-    let stored = spool
-        .read_from(Lane::Events, 1, usize::MAX, usize::MAX)
-        .await
-        .unwrap();
+    let stored = spool.read_from(Lane::Events, 1, usize::MAX, usize::MAX).await.unwrap();
     assert_eq!(stored.len(), 64 * 20);
     for ((expected_seq, (origin, text)), stored) in (1..).zip(records).zip(stored) {
         assert_eq!((origin.seq, stored.seq), (expected_seq, expected_seq));
@@ -99,25 +87,13 @@ async fn lanes_count_apart_and_a_batch_is_contiguous() {
     let spool = open(dir.path());
     append(&spool, Lane::Transcript, "line").await;
     let batch = append_many(&spool, Lane::Events, 3).await;
-    assert_eq!(
-        batch.iter().map(|origin| origin.seq).collect::<Vec<_>>(),
-        [1, 2, 3]
-    );
+    assert_eq!(batch.iter().map(|origin| origin.seq).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(append(&spool, Lane::Transcript, "line").await.seq, 2);
     assert_eq!(
-        spool
-            .append_all(Lane::Events, Priority::Low, Vec::new())
-            .await
-            .unwrap(),
+        spool.append_all(Lane::Events, Priority::Low, Vec::new()).await.unwrap(),
         []
     );
-    assert_eq!(
-        (
-            spool.last_seq(Lane::Events),
-            spool.last_seq(Lane::Transcript)
-        ),
-        (3, 2)
-    );
+    assert_eq!((spool.last_seq(Lane::Events), spool.last_seq(Lane::Transcript)), (3, 2));
 }
 
 #[tokio::test]
@@ -137,10 +113,7 @@ async fn a_reopened_spool_goes_on_counting_even_when_everything_was_trimmed() {
     spool.close().await;
 
     let spool = open(dir.path());
-    assert_eq!(
-        (spool.first_seq(Lane::Events), spool.last_seq(Lane::Events)),
-        (7, 6)
-    );
+    assert_eq!((spool.first_seq(Lane::Events), spool.last_seq(Lane::Events)), (7, 6));
     assert_eq!(append(&spool, Lane::Events, "seventh").await.seq, 7);
 }
 
@@ -149,13 +122,7 @@ async fn a_read_is_bounded_but_always_gets_the_next_record() {
     let dir = TempDir::new().unwrap();
     let spool = open(dir.path());
     append_many(&spool, Lane::Events, 10).await;
-    let read = async |seq, records, bytes| {
-        spool
-            .read_from(Lane::Events, seq, records, bytes)
-            .await
-            .unwrap()
-            .len()
-    };
+    let read = async |seq, records, bytes| spool.read_from(Lane::Events, seq, records, bytes).await.unwrap().len();
     assert_eq!(read(1, 4, usize::MAX).await, 4);
     assert_eq!(read(8, 100, usize::MAX).await, 3);
     assert_eq!(read(1, 100, 1).await, 1);
@@ -208,10 +175,7 @@ async fn acked_records_go_once_they_were_kept_long_enough() {
     soon(view.wait_for(|view| view.lane(Lane::Events).first == 1991))
         .await
         .unwrap();
-    assert_eq!(
-        seqs(&spool, Lane::Events).await,
-        (1991..=2000).collect::<Vec<_>>()
-    );
+    assert_eq!(seqs(&spool, Lane::Events).await, (1991..=2000).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -244,14 +208,8 @@ async fn a_new_producer_owns_what_was_owed_and_counts_from_one() {
 
     let spool = open(dir.path());
     assert_eq!((spool.producer(), spool.acked(Lane::Events)), (new, 0));
-    assert_eq!(
-        seqs(&spool, Lane::Events).await,
-        (1..=600).collect::<Vec<_>>()
-    );
-    let last = spool
-        .read_from(Lane::Events, 600, 1, usize::MAX)
-        .await
-        .unwrap();
+    assert_eq!(seqs(&spool, Lane::Events).await, (1..=600).collect::<Vec<_>>());
+    let last = spool.read_from(Lane::Events, 600, 1, usize::MAX).await.unwrap();
     assert_eq!(
         last[0].bytes,
         format!("{new} 600 was {old} 700 one of many").into_bytes()

@@ -95,10 +95,7 @@ impl View {
 }
 
 impl Writer {
-    pub(super) fn new(
-        store: Store,
-        options: Options,
-    ) -> rusqlite::Result<(Self, watch::Receiver<View>)> {
+    pub(super) fn new(store: Store, options: Options) -> rusqlite::Result<(Self, watch::Receiver<View>)> {
         let shared = Arc::new(Shared::default());
         let mut saved_acked = [0; 2];
         let mut lanes = [Span { first: 1, last: 0 }; 2];
@@ -138,9 +135,7 @@ impl Writer {
     /// Runs until closed or until every handle is gone; `held` is let go of last.
     pub(super) fn start(mut self, mut queue: mpsc::Receiver<Order>, held: File) -> io::Result<()> {
         // A timer for the idle tick is all this needs of a runtime; the service's own may end before the spool does.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let run = move || {
             let closed = runtime.block_on(self.run(&mut queue));
             drop(queue);
@@ -185,10 +180,7 @@ impl Writer {
 
     /// Commits `append` and what waits behind it, then answers. Returns the order that ended the batch.
     fn commit(&mut self, append: Append, queue: &mut mpsc::Receiver<Order>) -> Option<Order> {
-        let View {
-            producer,
-            mut lanes,
-        } = *self.view.borrow();
+        let View { producer, mut lanes } = *self.view.borrow();
         let mut records = Vec::new();
         let mut size_bytes = 0;
         let mut waiting: Vec<(Reply, Vec<Origin>)> = Vec::new();
@@ -225,9 +217,7 @@ impl Writer {
                 }
                 Err(full) => {
                     records.truncate(start);
-                    self.shared
-                        .refused
-                        .fetch_add(origins.len() as u64, Ordering::Relaxed);
+                    self.shared.refused.fetch_add(origins.len() as u64, Ordering::Relaxed);
                     // A caller that went away needs no refusal.
                     let _ = reply.send(Err(full));
                 }
@@ -290,13 +280,7 @@ impl Writer {
         [0, 1].map(|index: usize| self.shared.acked[index].load(Ordering::Acquire))
     }
 
-    pub(super) fn park(
-        &mut self,
-        lane: Lane,
-        seq: u64,
-        reason: &str,
-        tombstone: &[u8],
-    ) -> rusqlite::Result<bool> {
+    pub(super) fn park(&mut self, lane: Lane, seq: u64, reason: &str, tombstone: &[u8]) -> rusqlite::Result<bool> {
         let parked = self.store.park(lane, seq, reason, tombstone)?;
         self.measure(tombstone.len() as u64)?;
         Ok(parked)
@@ -305,9 +289,7 @@ impl Writer {
     pub(super) fn park_raw(&mut self, reason: &str, bytes: &[u8]) -> rusqlite::Result<()> {
         let max = (self.options.raw_max_count, self.options.raw_max_bytes);
         let dropped = self.store.park_raw(reason, bytes, max)?;
-        self.shared
-            .raw_dropped
-            .fetch_add(dropped, Ordering::Relaxed);
+        self.shared.raw_dropped.fetch_add(dropped, Ordering::Relaxed);
         self.measure(bytes.len() as u64)
     }
 

@@ -45,11 +45,7 @@ pub(in crate::spool) fn read_from(
     Ok(records)
 }
 
-pub(in crate::spool) fn stored_at(
-    reader: &Connection,
-    lane: Lane,
-    seq: u64,
-) -> rusqlite::Result<Option<SystemTime>> {
+pub(in crate::spool) fn stored_at(reader: &Connection, lane: Lane, seq: u64) -> rusqlite::Result<Option<SystemTime>> {
     let sql = format!("select at_ms from {} where seq = ?", lane.table());
     reader
         .query_row(&sql, [seq.cast_signed()], |row| time(row, 0))
@@ -57,18 +53,12 @@ pub(in crate::spool) fn stored_at(
 }
 
 pub(in crate::spool) fn parked_counts(reader: &Connection) -> rusqlite::Result<(u64, u64)> {
-    reader.query_row(
-        "select count(lane), count(*) - count(lane) from parked",
-        [],
-        |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)),
-    )
+    reader.query_row("select count(lane), count(*) - count(lane) from parked", [], |row| {
+        Ok((unsigned(row, 0)?, unsigned(row, 1)?))
+    })
 }
 
-pub(in crate::spool) fn parked(
-    reader: &Connection,
-    id: u64,
-    max: usize,
-) -> rusqlite::Result<Vec<Parked>> {
+pub(in crate::spool) fn parked(reader: &Connection, id: u64, max: usize) -> rusqlite::Result<Vec<Parked>> {
     let sql = "select id, at_ms, reason, bytes, lane, producer, seq from parked where id > ? order by id limit ?";
     let mut statement = reader.prepare_cached(sql)?;
     let limit = i64::try_from(max).unwrap_or(i64::MAX);

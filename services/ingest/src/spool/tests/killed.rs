@@ -40,9 +40,7 @@ fn acked(line: &str) -> Option<u64> {
 /// Prints each sequence once its append has returned.
 async fn append_and_tell(spool: &Spool) -> Result<(), AppendError> {
     let origin = spool
-        .append(Lane::Events, Priority::Low, |origin| {
-            encoded(origin, &"x".repeat(300))
-        })
+        .append(Lane::Events, Priority::Low, |origin| encoded(origin, &"x".repeat(300)))
         .await?;
     // One write per line, past the test harness.
     std::io::stdout()
@@ -87,10 +85,7 @@ async fn every_acknowledged_record_survives_a_kill() {
         highest = seen.iter().copied().fold(highest, u64::max);
         let last = spool.last_seq(Lane::Events);
         assert!(last >= highest, "acknowledged {highest}, kept {last}");
-        let stored = spool
-            .read_from(Lane::Events, 1, usize::MAX, usize::MAX)
-            .await
-            .unwrap();
+        let stored = spool.read_from(Lane::Events, 1, usize::MAX, usize::MAX).await.unwrap();
         assert_eq!(stored.len() as u64, last);
         for (seq, record) in (1..).zip(stored) {
             let origin = Origin {
@@ -149,11 +144,7 @@ async fn a_disk_that_takes_no_more_is_an_error_to_the_caller_until_there_is_spac
     let dir = TempDir::new().unwrap();
     // The signal would end the process before the write can fail; an ignored one stays ignored across exec.
     let limit = format!("trap '' XFSZ; ulimit -S -f {FILE_LIMIT_BLOCKS};");
-    let child = start(
-        dir.path(),
-        "child_runs_out_of_disk_and_gets_it_back",
-        &limit,
-    );
+    let child = start(dir.path(), "child_runs_out_of_disk_and_gets_it_back", &limit);
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.lines().any(|line| line == "recovered"), "{text}");

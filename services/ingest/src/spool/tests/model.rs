@@ -67,9 +67,7 @@ async fn apply(step: Step, spool: &mut Spool, lanes: &mut [Model; 2], dir: &Path
                         seq: model.last
                     }
                 );
-                model
-                    .records
-                    .insert(origin.seq, encoded(origin, "one of many"));
+                model.records.insert(origin.seq, encoded(origin, "one of many"));
             }
         }
         Step::Ack(lane, part) => {
@@ -85,10 +83,7 @@ async fn apply(step: Step, spool: &mut Spool, lanes: &mut [Model; 2], dir: &Path
         Step::Rewind(lane, part) => {
             let model = &mut lanes[lane.index()];
             model.acked = model.at(part).max(model.first() - 1).min(model.acked);
-            assert_eq!(
-                spool.rewind(lane, model.at(part)).await.unwrap(),
-                model.acked
-            );
+            assert_eq!(spool.rewind(lane, model.at(part)).await.unwrap(), model.acked);
         }
         Step::Park(lane, part) => {
             let model = &mut lanes[lane.index()];
@@ -97,10 +92,7 @@ async fn apply(step: Step, spool: &mut Spool, lanes: &mut [Model; 2], dir: &Path
                 .park(lane, seq, "refused".to_owned(), b"tombstone".to_vec())
                 .await
                 .unwrap();
-            let replaced = model
-                .records
-                .get_mut(&seq)
-                .map(|bytes| *bytes = b"tombstone".to_vec());
+            let replaced = model.records.get_mut(&seq).map(|bytes| *bytes = b"tombstone".to_vec());
             assert_eq!(parked, replaced.is_some());
         }
         Step::Remint => {

@@ -14,10 +14,7 @@ fn small(dir: &Path) -> Spool {
 
 async fn fill(spool: &Spool, priority: Priority) -> AppendError {
     loop {
-        if let Err(refused) = spool
-            .append(Lane::Events, priority, |_| vec![7; 2000])
-            .await
-        {
+        if let Err(refused) = spool.append(Lane::Events, priority, |_| vec![7; 2000]).await {
             return refused;
         }
     }
@@ -47,10 +44,7 @@ async fn a_spool_of_a_newer_format_is_left_alone() {
         .pragma_update(None, "user_version", 9)
         .unwrap();
     let refused = Spool::open(dir.path(), keeping()).map(|_| ());
-    assert!(matches!(
-        refused,
-        Err(OpenError::Newer { found: 9, known: 1 })
-    ));
+    assert!(matches!(refused, Err(OpenError::Newer { found: 9, known: 1 })));
 }
 
 #[tokio::test]
@@ -117,12 +111,7 @@ async fn what_the_hub_refuses_for_good_is_set_aside_and_a_tombstone_takes_its_pl
     append(&spool, Lane::Events, "fine").await;
     assert!(
         spool
-            .park(
-                Lane::Events,
-                1,
-                "payload too large".to_owned(),
-                b"tombstone".to_vec()
-            )
+            .park(Lane::Events, 1, "payload too large".to_owned(), b"tombstone".to_vec())
             .await
             .unwrap()
     );
@@ -174,10 +163,7 @@ async fn unreadable_inputs_are_kept_within_bounds_and_records_set_aside_do_not_c
             .collect::<Vec<_>>()
     };
     assert_eq!(kept().await, [2, 3, 4]);
-    spool
-        .park_raw("large".to_owned(), vec![5; 85])
-        .await
-        .unwrap();
+    spool.park_raw("large".to_owned(), vec![5; 85]).await.unwrap();
     assert_eq!(kept().await, [4, 5]);
     let stats = spool.stats().await.unwrap();
     assert_eq!((stats.parked, stats.raw, stats.raw_dropped), (1, 2, 3));
@@ -189,17 +175,9 @@ async fn a_closed_spool_says_so() {
     let spool = open(dir.path());
     spool.close().await;
     spool.close().await;
-    let refused = spool
-        .append(Lane::Events, Priority::High, |_| Vec::new())
-        .await;
-    assert!(matches!(
-        refused,
-        Err(AppendError::Store(StoreError::Closed))
-    ));
-    assert!(matches!(
-        spool.trim(Lane::Events, 1).await,
-        Err(StoreError::Closed)
-    ));
+    let refused = spool.append(Lane::Events, Priority::High, |_| Vec::new()).await;
+    assert!(matches!(refused, Err(AppendError::Store(StoreError::Closed))));
+    assert!(matches!(spool.trim(Lane::Events, 1).await, Err(StoreError::Closed)));
 }
 
 #[tokio::test]
@@ -211,11 +189,7 @@ async fn statistics_tell_how_far_the_hub_is_behind() {
     spool.mark_acked(Lane::Events, 1);
     let stats = spool.stats().await.unwrap();
     assert_eq!(
-        (
-            stats.events.records,
-            stats.events.owed,
-            stats.transcript.owed
-        ),
+        (stats.events.records, stats.events.owed, stats.transcript.owed),
         (5, 3, 0)
     );
     assert!(stats.events.oldest_owed.unwrap() < HOUR);

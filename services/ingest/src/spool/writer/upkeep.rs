@@ -75,22 +75,16 @@ impl Writer {
             marks.push_back((acked, now));
         }
         let ripe = |at: Instant| now.duration_since(at) >= self.options.retain_after_ack;
-        while marks.front().is_some_and(|(seq, _)| *seq < first)
-            || marks.get(1).is_some_and(|(_, at)| ripe(*at))
-        {
+        while marks.front().is_some_and(|(seq, _)| *seq < first) || marks.get(1).is_some_and(|(_, at)| ripe(*at)) {
             marks.pop_front();
         }
-        marks
-            .front()
-            .filter(|(_, at)| ripe(*at))
-            .map(|(seq, _)| *seq)
+        marks.front().filter(|(_, at)| ripe(*at)).map(|(seq, _)| *seq)
     }
 
     fn remove(&mut self, lane: Lane, seq: u64, acked: [u64; 2]) -> rusqlite::Result<()> {
         self.store.trim(lane, seq, acked)?;
         (self.saved_acked, self.saved_at) = (acked, Instant::now());
-        self.view
-            .send_modify(|view| view.lanes[lane.index()].first = seq + 1);
+        self.view.send_modify(|view| view.lanes[lane.index()].first = seq + 1);
         self.measure(8 * PAGE_BYTES)
     }
 
