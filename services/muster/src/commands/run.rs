@@ -58,6 +58,8 @@ pub(crate) async fn run(args: Args, _global: &Global) -> anyhow::Result<ExitCode
         None => agent_of(program)?,
     };
     let run = RunId::new(&Uuid::now_v7().to_string())?;
+    // Before the command runs: from its first moment on, signals are its own.
+    let signals = process::Signals::listen()?;
     let mut child = Command::new(program)
         .args(arguments)
         .env("MUSTER_RUN", run.as_str())
@@ -72,7 +74,6 @@ pub(crate) async fn run(args: Args, _global: &Global) -> anyhow::Result<ExitCode
     let mut session = Session::new(run);
     reporter.report(session.started(&started)).await;
 
-    let signals = process::Signals::listen()?;
     let status = {
         let tee = tee(stdout, &mut session, &mut reporter);
         tokio::pin!(tee);

@@ -114,9 +114,6 @@ async fn serve(
     let hosts = recording.as_ref().map(Recording::hosts);
     let mut services = Services::load(args, state, running, hosts.as_ref())?;
     services.start(drain);
-    if let Some(recording) = recording {
-        drain.part("demo", recording.play(services.sockets(), drain.clone()));
-    }
     running.write(&state.dir)?;
     let mut waiting = services.ready(running, READY, drain).await;
     // The orchestrator answers once it leads.
@@ -127,7 +124,11 @@ async fn serve(
     {
         waiting.push("orchestrator");
     }
-    bus.drain().await;
+    drop(bus);
+    if let Some(recording) = recording {
+        // Not before every host is connected: what waits in a spool arrives all at once, and a fleet shall be seen to move.
+        drain.part("demo", recording.play(services.sockets(), drain.clone()));
+    }
     if !drain.is_requested() {
         announce(running, args.demo, server.is_adopted(), &waiting, global)?;
     }

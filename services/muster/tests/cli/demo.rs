@@ -20,7 +20,11 @@ async fn a_demo_shows_sessions_of_many_hosts_in_many_states() {
             .iter()
             .all(|state| states.contains(&format!("\"{state}\"")));
         let enough = seen && rows.len() >= 8 && states.len() >= 6 && different("host").len() >= 3;
-        if enough { Ok(rows) } else { Err(states) }
+        let shown: Vec<String> = rows
+            .iter()
+            .map(|row| format!("{} {} {}", row["host"], row["state"], row["since"]))
+            .collect();
+        if enough { Ok(rows) } else { Err(shown) }
     })
     .await;
     assert!(rows.iter().any(|row| row["cost_usd"].as_f64() > Some(0.0)));

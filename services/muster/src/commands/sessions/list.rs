@@ -78,7 +78,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// Who waits comes first, and the longest wait first of all; then the most recent.
+/// Who waits comes first, and the longest wait first of all; then the most recent, and last those that are over.
 fn order(row: &SessionSummary) -> (u8, Reverse<i64>) {
     match row.state {
         SessionState::WaitingApproval => (0, Reverse(-row.since.as_millis())),
@@ -87,10 +87,9 @@ fn order(row: &SessionSummary) -> (u8, Reverse<i64>) {
         | SessionState::Working
         | SessionState::Idle
         | SessionState::Compacting
-        | SessionState::Stopped
         | SessionState::Failed
-        | SessionState::Lost
         | SessionState::Unknown => (2, Reverse(row.last_seen.as_millis())),
+        SessionState::Stopped | SessionState::Lost => (3, Reverse(row.last_seen.as_millis())),
     }
 }
 
@@ -162,6 +161,7 @@ mod tests {
     #[test]
     fn who_waits_longest_comes_first_and_then_the_newest() {
         let mut rows = [
+            row("over", "stopped", "11:40", "11:40"),
             row("old", "idle", "10:00", "10:00"),
             row("new", "working", "11:00", "11:30"),
             row("asks", "waiting_input", "11:20", "11:20"),
@@ -170,7 +170,7 @@ mod tests {
         ];
         rows.sort_by_key(order);
         let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-        assert_eq!(ids, ["waits-long", "waits", "asks", "new", "old"]);
+        assert_eq!(ids, ["waits-long", "waits", "asks", "new", "old", "over"]);
     }
 
     #[test]
