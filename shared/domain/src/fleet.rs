@@ -112,6 +112,9 @@ pub struct Fleet {
     headless: bool,
     /// The latest time of the log.
     now: Timestamp,
+    /// The time of the last event, and how many in a row before it had the same: all messages of a batch do.
+    at: Timestamp,
+    ties: u16,
     /// Boxed: a node of the map has room for eleven, and is half empty where keys come in order.
     #[serde(with = "pairs")]
     sessions: BTreeMap<SessionKey, Box<Session>>,
@@ -131,6 +134,8 @@ impl Fleet {
             watermark: 0,
             headless: false,
             now: Timestamp::default(),
+            at: Timestamp::default(),
+            ties: 0,
             sessions: BTreeMap::new(),
             hosts: BTreeMap::new(),
             producers: BTreeMap::new(),
@@ -146,8 +151,21 @@ impl Fleet {
         if recorded.seq <= self.watermark {
             return Applied::Ignored(Why::BelowWatermark);
         }
-        self.headless |= self.watermark == 0 && recorded.seq > 1;
+        let first = self.watermark == 0;
+        self.headless |= first && recorded.seq > 1;
         self.watermark = recorded.seq;
+        let stepped;
+        let recorded = if recorded.at == self.at && !first {
+            self.ties = self.ties.saturating_add(1);
+            stepped = Recorded {
+                at: recorded.at.step(self.ties),
+                ..recorded.clone()
+            };
+            &stepped
+        } else {
+            (self.at, self.ties) = (recorded.at, 0);
+            recorded
+        };
         self.now = self.now.max(recorded.at);
         let applied = if self.seen_before(recorded) {
             Applied::Ignored(Why::Redelivered)

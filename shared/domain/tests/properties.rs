@@ -115,23 +115,40 @@ fn any_log() -> impl Strategy<Value = Vec<Recorded>> {
     })
 }
 
-/// Writes events to a log in this order: sequences and counts follow the order, times stay with the events.
+/// Writes events to a log in this order: sequences and counts follow the order, times stay with the events. Nothing else
+/// of the log stands at the same moment: what a batch holds is ordered by its place in it, and that order is not free.
 fn write(events: &[Timed]) -> Vec<Recorded> {
-    let numbered = events.iter().enumerate();
-    numbered
-        .map(|(n, (at, event))| {
-            let mut event = event.clone();
-            event.origin = Some(Origin {
-                producer: spool(1),
-                seq: n as u64 + 1,
+    let mut log: Vec<Recorded> = Vec::new();
+    for (n, (at, event)) in events.iter().enumerate() {
+        if log.last().is_some_and(|before| before.at == ms(*at)) {
+            let between = Event {
+                host: None,
+                session: None,
+                origin: None,
+                fact: Fact::Noted,
+                ..event.clone()
+            };
+            log.push(Recorded {
+                seq: log.len() as u64 + 1,
+                at: ms(at - 1),
+                event: between,
             });
-            Recorded {
-                seq: n as u64 + 1,
-                at: ms(*at),
-                event,
-            }
-        })
-        .collect()
+        }
+        let origin = Some(Origin {
+            producer: spool(1),
+            seq: n as u64 + 1,
+        });
+        let event = Event {
+            origin,
+            ..event.clone()
+        };
+        log.push(Recorded {
+            seq: log.len() as u64 + 1,
+            at: ms(*at),
+            event,
+        });
+    }
+    log
 }
 
 fn fold(log: &[Recorded]) -> Fleet {
@@ -143,8 +160,9 @@ fn fold(log: &[Recorded]) -> Fleet {
 }
 
 fn identified(mut events: Vec<Timed>) -> Vec<Timed> {
-    for (n, (_, event)) in events.iter_mut().enumerate() {
+    for (n, (at, event)) in events.iter_mut().enumerate() {
         event.id = id(n as u64);
+        *at += n as i64;
     }
     events
 }

@@ -338,3 +338,24 @@ fn a_host_that_stops_on_purpose_says_nothing_of_its_sessions() {
         .host(HostFact::Stopping)
         .then(Working);
 }
+
+#[test]
+fn what_a_batch_holds_happened_in_the_order_it_is_held_in() {
+    // The log gives all messages of one batch the same time.
+    let told = [session_start("startup"), prompt(), start("Bash", "c1"), ask("Bash")];
+    let compacted = [
+        prompt(),
+        start("Bash", "c1"),
+        end("Bash", "c1"),
+        HookBody::CompactionStarted,
+    ];
+    let resumed = [prompt(), stop(), session_end(), session_start("resume")];
+    for (hooks, state) in [(told, WaitingApproval), (compacted, Compacting), (resumed, Idle)] {
+        let mut script = Script::new();
+        script.at_once();
+        for hook in hooks {
+            script.on("p1", hook);
+        }
+        script.then(state);
+    }
+}

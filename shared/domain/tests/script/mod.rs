@@ -202,6 +202,8 @@ pub(crate) struct Script {
     pub(crate) overlay: Overlay,
     pub(crate) now: i64,
     pub(crate) seq: u64,
+    /// Milliseconds from one event to the next.
+    pace: i64,
     counts: BTreeMap<u64, u64>,
     pub(crate) drafts: Vec<Draft>,
 }
@@ -213,6 +215,7 @@ impl Default for Script {
             overlay: Overlay::new(),
             now: 1_000_000,
             seq: 0,
+            pace: 1000,
             counts: BTreeMap::new(),
             drafts: Vec::new(),
         }
@@ -224,9 +227,15 @@ impl Script {
         Self::default()
     }
 
+    /// Everything told from now on is told in one batch.
+    pub(crate) fn at_once(&mut self) -> &mut Self {
+        self.pace = 0;
+        self
+    }
+
     /// Tells an event, one second after the last.
     pub(crate) fn tell(&mut self, mut event: Event) -> Recorded {
-        self.now += 1000;
+        self.now += self.pace;
         self.seq += 1;
         event.id = id(self.seq);
         if !matches!(event.fact, Fact::Decision(_)) {
