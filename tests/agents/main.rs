@@ -42,7 +42,10 @@ fn model(notes: &std::path::Path) -> Vec<Rule> {
         "description": "Count files", "prompt": "count the files", "subagent_type": "general-purpose", "run_in_background": false,
     });
     vec![
-        Rule::new("count the files", [bash("echo counted", "Count"), Step::text("There is one.")]),
+        Rule::new(
+            "count the files",
+            [bash("echo counted", "Count"), Step::text("There is one.")],
+        ),
         Rule::new(
             "take the tour",
             [
@@ -64,7 +67,11 @@ async fn a_run_of_the_real_agent_is_in_the_session_whole_and_once() {
     let enrolled = std::fs::read(place.settings()).expect("the settings");
     assert_ne!(enrolled, before);
     place.muster(&["enroll", "claude-code"]);
-    assert_eq!(std::fs::read(place.settings()).expect("the settings"), enrolled, "enrolling twice changes something");
+    assert_eq!(
+        std::fs::read(place.settings()).expect("the settings"),
+        enrolled,
+        "enrolling twice changes something"
+    );
 
     let model = ScriptedModel::start(model(&place.project().join("notes.txt"))).await;
     let mut claude = place.run(&model);
@@ -72,15 +79,29 @@ async fn a_run_of_the_real_agent_is_in_the_session_whole_and_once() {
     claude.args(["--output-format", "stream-json", "--verbose"]);
     let mut claude = Spawned::start(claude);
     assert!(claude.wait(WITHIN).await.success());
-    let printed: Vec<Value> = claude.stdout().lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let result = printed.iter().rfind(|frame| frame["type"] == "result").expect("the agent printed its result");
+    let printed: Vec<Value> = claude
+        .stdout()
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let result = printed
+        .iter()
+        .rfind(|frame| frame["type"] == "result")
+        .expect("the agent printed its result");
     let id = result["session_id"].as_str().expect("a session").to_owned();
 
     // Every hook once, in order, from the log itself.
     let hooks = eventually(WITHIN, async || {
         let events = place.events(&id);
-        let hooks: Vec<String> = events.iter().filter_map(|event| event["type"].as_str()?.strip_prefix("agent.hook.").map(str::to_owned)).collect();
-        if hooks.last().is_some_and(|last| last == "session_end") { Ok(hooks) } else { Err(hooks) }
+        let hooks: Vec<String> = events
+            .iter()
+            .filter_map(|event| event["type"].as_str()?.strip_prefix("agent.hook.").map(str::to_owned))
+            .collect();
+        if hooks.last().is_some_and(|last| last == "session_end") {
+            Ok(hooks)
+        } else {
+            Err(hooks)
+        }
     })
     .await;
     assert_eq!(hooks, REPORTED);
@@ -88,14 +109,20 @@ async fn a_run_of_the_real_agent_is_in_the_session_whole_and_once() {
 
     let shown = eventually(WITHIN, async || {
         let shown = place.json(&["sessions", "show", &id]);
-        if shown["session"]["state"] == "stopped" && shown["session"]["cost_usd"].is_number() { Ok(shown) } else { Err(shown["session"].clone()) }
+        if shown["session"]["state"] == "stopped" && shown["session"]["cost_usd"].is_number() {
+            Ok(shown)
+        } else {
+            Err(shown["session"].clone())
+        }
     })
     .await;
     let session = &shown["session"];
     assert_eq!(session["turns"], 1, "{session}");
     assert_eq!(session["agent"], "claude-code");
     let cost = (session["cost_usd"].as_f64(), result["total_cost_usd"].as_f64());
-    let (Some(told), Some(own)) = cost else { panic!("no cost: {cost:?}") };
+    let (Some(told), Some(own)) = cost else {
+        panic!("no cost: {cost:?}")
+    };
     assert!((told - own).abs() < 0.000_001, "{told} is shown, {own} was printed");
     assert_eq!(session["tokens"]["output"], result["usage"]["output_tokens"]);
 
@@ -103,19 +130,41 @@ async fn a_run_of_the_real_agent_is_in_the_session_whole_and_once() {
     assert_eq!(turn["preview"], "take the tour");
     assert!(turn["duration_ms"].as_u64().is_some_and(|took| took > 0), "{turn}");
     let spans = turn["spans"].as_array().expect("spans");
-    let brief: Vec<(&str, &str)> = spans.iter().map(|span| (text(&span["tool"]), text(&span["outcome"]))).collect();
-    assert_eq!(brief, [("Bash", "ok"), ("Write", "ok"), ("Bash", "failed"), ("Agent", "ok")]);
-    assert!(spans.iter().all(|span| span["duration_ms"].is_number() && span["tool_use_id"].is_string()), "{spans:?}");
+    let brief: Vec<(&str, &str)> = spans
+        .iter()
+        .map(|span| (text(&span["tool"]), text(&span["outcome"])))
+        .collect();
+    assert_eq!(
+        brief,
+        [("Bash", "ok"), ("Write", "ok"), ("Bash", "failed"), ("Agent", "ok")]
+    );
+    assert!(
+        spans
+            .iter()
+            .all(|span| span["duration_ms"].is_number() && span["tool_use_id"].is_string()),
+        "{spans:?}"
+    );
     let subagent = &spans[3]["children"][0];
-    assert_eq!((text(&subagent["kind"]), text(&subagent["agent_type"])), ("subagent", "general-purpose"));
+    assert_eq!(
+        (text(&subagent["kind"]), text(&subagent["agent_type"])),
+        ("subagent", "general-purpose")
+    );
     assert_eq!(text(&subagent["children"][0]["tool"]), "Bash");
 
     let audit = place.json(&["audit"]);
-    assert_eq!((&audit["gaps"], &audit["doubles_applied"]), (&json!(0), &json!(0)), "{audit}");
+    assert_eq!(
+        (&audit["gaps"], &audit["doubles_applied"]),
+        (&json!(0), &json!(0)),
+        "{audit}"
+    );
     assert_eq!(audit["digest_live"], audit["digest_replay"]);
 
     place.muster(&["unenroll", "claude-code"]);
-    assert_eq!(std::fs::read(place.settings()).expect("the settings"), before, "the settings are not what they were");
+    assert_eq!(
+        std::fs::read(place.settings()).expect("the settings"),
+        before,
+        "the settings are not what they were"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,7 +184,11 @@ async fn a_killed_terminal_session_is_lost_within_fifteen_seconds() {
     assert!(killed.expect("kill runs").success());
     let lost = eventually(Duration::from_secs(15), async || {
         let shown = place.json(&["sessions", "show", &id]);
-        if shown["session"]["state"] == "lost" { Ok(shown) } else { Err(shown["session"].clone()) }
+        if shown["session"]["state"] == "lost" {
+            Ok(shown)
+        } else {
+            Err(shown["session"].clone())
+        }
     })
     .await;
     assert!(lost["session"]["reason"].is_string(), "{lost}");

@@ -38,16 +38,39 @@ impl Place {
         std::fs::write(home.join(".claude/settings.json"), settings).expect("the settings");
         let ports: Vec<String> = (0..4).map(|_| free_port().to_string()).collect();
         let mut up = Command::new(bin("muster"));
-        up.env("HOME", &home).env_remove("XDG_STATE_HOME").env_remove("XDG_RUNTIME_DIR");
-        up.args(["up", "--host", "web-01", "--nats-port", &ports[0], "--ingest-port", &ports[1]]);
+        up.env("HOME", &home)
+            .env_remove("XDG_STATE_HOME")
+            .env_remove("XDG_RUNTIME_DIR");
+        up.args([
+            "up",
+            "--host",
+            "web-01",
+            "--nats-port",
+            &ports[0],
+            "--ingest-port",
+            &ports[1],
+        ]);
         up.args(["--orchestrator-port", &ports[2], "--notifier-port", &ports[3]]);
         // The hook itself is what is installed, not the command under its name.
         let _ = bin("muster-hook");
         let nats = format!("nats://127.0.0.1:{}", ports[0]);
-        let place = Self { dir, home, project, nats, up: Spawned::start(up) };
+        let place = Self {
+            dir,
+            home,
+            project,
+            nats,
+            up: Spawned::start(up),
+        };
         eventually(WITHIN, async || {
-            let output = place.command(&["--json", "sessions", "list"]).output().expect("muster runs");
-            if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+            let output = place
+                .command(&["--json", "sessions", "list"])
+                .output()
+                .expect("muster runs");
+            if output.status.success() {
+                Ok(())
+            } else {
+                Err(String::from_utf8_lossy(&output.stderr).into_owned())
+            }
         })
         .await;
         place
@@ -55,7 +78,11 @@ impl Place {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(bin("muster"));
-        command.env("HOME", &self.home).env_remove("XDG_STATE_HOME").env_remove("XDG_RUNTIME_DIR").env("MUSTER_NATS", &self.nats);
+        command
+            .env("HOME", &self.home)
+            .env_remove("XDG_STATE_HOME")
+            .env_remove("XDG_RUNTIME_DIR")
+            .env("MUSTER_NATS", &self.nats);
         command.current_dir(&self.project).args(args);
         command
     }
@@ -63,20 +90,30 @@ impl Place {
     /// Runs the command, which must succeed.
     pub(crate) fn muster(&self, args: &[&str]) -> String {
         let output = self.command(args).output().expect("muster runs");
-        assert!(output.status.success(), "muster {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "muster {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// The one JSON document it prints; null when it refuses.
     pub(crate) fn json(&self, args: &[&str]) -> Value {
-        let output = self.command(&[&["--json"], args].concat()).output().expect("muster runs");
+        let output = self
+            .command(&[&["--json"], args].concat())
+            .output()
+            .expect("muster runs");
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
     }
 
     /// The session's events, as the log holds them.
     pub(crate) fn events(&self, session: &str) -> Vec<Value> {
         let args = ["--json", "tail", "--no-follow", "--from-seq", "1", "--session", session];
-        self.muster(&args).lines().map(|line| serde_json::from_str(line).expect("an envelope a line")).collect()
+        self.muster(&args)
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("an envelope a line"))
+            .collect()
     }
 
     /// Waits until the only session is in this state; its id.
@@ -110,8 +147,13 @@ impl Place {
     pub(crate) fn run(&self, model: &ScriptedModel) -> Command {
         let claude = self.claude(model);
         let mut run = Command::new(bin("muster"));
-        run.env_clear().envs(claude.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(&self.project);
-        run.arg("run").arg("--").arg(claude.get_program()).args(claude.get_args());
+        run.env_clear()
+            .envs(claude.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .current_dir(&self.project);
+        run.arg("run")
+            .arg("--")
+            .arg(claude.get_program())
+            .args(claude.get_args());
         run
     }
 }
@@ -119,9 +161,14 @@ impl Place {
 impl Drop for Place {
     /// Killed, it would leave its hub running for the next `up` to adopt; there is none. So it is asked to end.
     fn drop(&mut self) {
-        let asked = Command::new("kill").args(["-TERM", &self.up.pid().to_string()]).status();
+        let asked = Command::new("kill")
+            .args(["-TERM", &self.up.pid().to_string()])
+            .status();
         let until = Instant::now() + WITHIN;
-        while asked.as_ref().is_ok_and(std::process::ExitStatus::success) && self.up.is_running() && Instant::now() < until {
+        while asked.as_ref().is_ok_and(std::process::ExitStatus::success)
+            && self.up.is_running()
+            && Instant::now() < until
+        {
             std::thread::sleep(Duration::from_millis(20)); // a destructor cannot wait in any other way
         }
     }

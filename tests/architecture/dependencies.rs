@@ -33,22 +33,40 @@ const LAW: &[(&str, &[&str])] = &[
     ),
 ];
 
-const SHARED: &[&str] = &["muster-bus", "muster-domain", "muster-runtime", "muster-telemetry", "muster-wire"];
+const SHARED: &[&str] = &[
+    "muster-bus",
+    "muster-domain",
+    "muster-runtime",
+    "muster-telemetry",
+    "muster-wire",
+];
 
 /// Libraries that only one crate may name, so that replacing one is one crate's work.
-const DOORS: &[(&str, &str)] =
-    &[("async-nats", "muster-bus"), ("figment", "muster-runtime"), ("opentelemetry", "muster-telemetry")];
+const DOORS: &[(&str, &str)] = &[
+    ("async-nats", "muster-bus"),
+    ("figment", "muster-runtime"),
+    ("opentelemetry", "muster-telemetry"),
+];
 
 /// What the pure core may never see, whatever it is called for.
 const IMPURE: &[&str] = &["tokio", "serde_json", "rand", "time", "tracing", "async-nats"];
 
 fn metadata() -> Metadata {
-    MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().expect("cargo metadata reads the workspace")
+    MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .expect("cargo metadata reads the workspace")
 }
 
 fn normal(package: &Package) -> BTreeSet<&str> {
     let normal = |dependency: &&cargo_metadata::Dependency| dependency.kind != DependencyKind::Development;
-    package.dependencies.iter().filter(normal).map(|dependency| dependency.name.as_str()).collect()
+    package
+        .dependencies
+        .iter()
+        .filter(normal)
+        .map(|dependency| dependency.name.as_str())
+        .collect()
 }
 
 #[test]
@@ -58,7 +76,9 @@ fn crates_use_only_what_the_law_allows() {
         if package.name.as_str() == "muster-tests" {
             continue;
         }
-        let allowed = law.get(package.name.as_str()).unwrap_or_else(|| panic!("{} is not in the law", package.name));
+        let allowed = law
+            .get(package.name.as_str())
+            .unwrap_or_else(|| panic!("{} is not in the law", package.name));
         for used in normal(package).into_iter().filter(|name| name.starts_with("muster")) {
             assert!(allowed.contains(&used), "{} may not depend on {used}", package.name);
         }
@@ -85,7 +105,11 @@ fn each_guarded_library_has_one_door() {
 
 #[test]
 fn the_core_is_pure() {
-    for package in metadata().packages.iter().filter(|package| package.name.as_str() == "muster-domain") {
+    for package in metadata()
+        .packages
+        .iter()
+        .filter(|package| package.name.as_str() == "muster-domain")
+    {
         for library in IMPURE {
             assert!(!normal(package).contains(library), "muster-domain names {library}");
         }
@@ -96,14 +120,22 @@ fn the_core_is_pure() {
 fn every_crate_takes_the_workspace_lints() {
     for package in &metadata().packages {
         let manifest = std::fs::read_to_string(&package.manifest_path).expect("the manifest can be read");
-        assert!(manifest.contains("[lints]\nworkspace = true"), "{} lacks [lints] workspace = true", package.name);
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{} lacks [lints] workspace = true",
+            package.name
+        );
     }
 }
 
 #[test]
 fn there_is_one_version_of_opentelemetry() {
     let lock = std::fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock is committed");
-    assert_eq!(lock.matches("\nname = \"opentelemetry\"\n").count(), 1, "two versions lose spans without a word");
+    assert_eq!(
+        lock.matches("\nname = \"opentelemetry\"\n").count(),
+        1,
+        "two versions lose spans without a word"
+    );
 }
 
 #[test]

@@ -38,12 +38,22 @@ fn read(path: &Path) -> String {
 
 #[test]
 fn files_are_short() {
-    let mut lengths: Vec<(usize, PathBuf)> = sources().into_iter().map(|path| (read(&path).lines().count(), path)).collect();
+    let mut lengths: Vec<(usize, PathBuf)> = sources()
+        .into_iter()
+        .map(|path| (read(&path).lines().count(), path))
+        .collect();
     lengths.sort();
     let (longest, path) = lengths.last().expect("there are sources");
-    assert!(*longest <= LINES_MAX, "{} has {longest} lines; the stop is {LINES_MAX}", path.display());
+    assert!(
+        *longest <= LINES_MAX,
+        "{} has {longest} lines; the stop is {LINES_MAX}",
+        path.display()
+    );
     let median = lengths[lengths.len() / 2].0;
-    assert!(median <= LINES_MEDIAN_MAX, "the median file has {median} lines; the aim is {LINES_MEDIAN_MAX}");
+    assert!(
+        median <= LINES_MEDIAN_MAX,
+        "the median file has {median} lines; the aim is {LINES_MEDIAN_MAX}"
+    );
 }
 
 #[test]
@@ -56,18 +66,37 @@ fn every_file_says_what_it_is_for() {
 #[test]
 fn no_module_is_an_attic() {
     for path in sources() {
-        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        assert!(!ATTICS.contains(&name.as_str()), "{} says nothing about what is in it", path.display());
+        let name = path
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        assert!(
+            !ATTICS.contains(&name.as_str()),
+            "{} says nothing about what is in it",
+            path.display()
+        );
     }
 }
 
 #[test]
 fn subjects_are_spelled_in_one_crate() {
     // `format!("…{…}.…")` around a family name is how a subject would be glued elsewhere.
-    let families = ["agent.", "process.", "host.status", "runtime.", "notice.", "orchestrator.v1"];
-    for path in sources().into_iter().filter(|path| !path.starts_with(root().join("shared/wire"))) {
+    let families = [
+        "agent.",
+        "process.",
+        "host.status",
+        "runtime.",
+        "notice.",
+        "orchestrator.v1",
+    ];
+    for path in sources()
+        .into_iter()
+        .filter(|path| !path.starts_with(root().join("shared/wire")))
+    {
         for (number, line) in read(&path).lines().enumerate() {
-            let glued = families.iter().any(|family| line.contains(&format!("format!(\"{family}")));
+            let glued = families
+                .iter()
+                .any(|family| line.contains(&format!("format!(\"{family}")));
             assert!(!glued, "{}:{} builds a subject by hand", path.display(), number + 1);
         }
     }

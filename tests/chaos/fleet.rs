@@ -2,8 +2,8 @@
 
 use muster_bus::read::Start;
 use muster_bus::{Bus, Options, migrate};
-use muster_testkit::nats::TestServer;
 use muster_testkit::eventually;
+use muster_testkit::nats::TestServer;
 use muster_testkit::process::bin;
 use muster_tests::Service;
 use muster_wire::{Envelope, topology};
@@ -46,18 +46,35 @@ impl Stack {
         let hub = TestServer::start().await;
         let root = tempfile::tempdir().expect("a folder");
         let nats = hub.client_url();
-        let sizing = topology::Sizing { duplicate_window: window, ..muster_tests::sizing() };
+        let sizing = topology::Sizing {
+            duplicate_window: window,
+            ..muster_tests::sizing()
+        };
         let bus = connect(&nats).await;
-        migrate::migrate(&bus, &sizing, migrate::Shrink::Refuse).await.expect("the hub is prepared");
+        migrate::migrate(&bus, &sizing, migrate::Shrink::Refuse)
+            .await
+            .expect("the hub is prepared");
         let ingest = |number: usize| {
             let name = format!("host-{number}");
-            Service::start("muster-ingest", &name, root.path(), &nats, &[("HOST__NAME", name.clone())])
+            Service::start(
+                "muster-ingest",
+                &name,
+                root.path(),
+                &nats,
+                &[("HOST__NAME", name.clone())],
+            )
         };
         let orchestrator = |number: usize| {
             let own = [("STATE__SNAPSHOT_EVENTS", "500".to_owned())];
-            Service::start("muster-orchestrator", &format!("orchestrator-{number}"), root.path(), &nats, &own)
+            Service::start(
+                "muster-orchestrator",
+                &format!("orchestrator-{number}"),
+                root.path(),
+                &nats,
+                &own,
+            )
         };
-        let stack = Self {
+        let mut stack = Self {
             ingests: (0..3).map(ingest).collect(),
             orchestrators: (0..2).map(orchestrator).collect(),
             notifiers: vec![Service::start("muster-notifier", "notifier", root.path(), &nats, &[])],
@@ -70,14 +87,25 @@ impl Stack {
         stack
     }
 
-    async fn all_ready(&self) {
-        for service in self.ingests.iter().chain(&self.orchestrators).chain(&self.notifiers) {
+    async fn all_ready(&mut self) {
+        for service in self
+            .ingests
+            .iter_mut()
+            .chain(&mut self.orchestrators)
+            .chain(&mut self.notifiers)
+        {
             service.ready().await;
         }
     }
 
     pub(crate) fn hosts(&self) -> Vec<Host> {
-        self.ingests.iter().map(|service| Host { name: service.name.clone(), url: service.url() }).collect()
+        self.ingests
+            .iter()
+            .map(|service| Host {
+                name: service.name.clone(),
+                url: service.url(),
+            })
+            .collect()
     }
 
     fn services(&mut self, part: Part) -> &mut Vec<Service> {
@@ -89,7 +117,11 @@ impl Stack {
     }
 
     pub(crate) fn count(&mut self, part: Part) -> usize {
-        if part == Part::Hub { 1 } else { self.services(part).len() }
+        if part == Part::Hub {
+            1
+        } else {
+            self.services(part).len()
+        }
     }
 
     pub(crate) async fn kill9_and_restart(&mut self, part: Part, which: usize) {
@@ -114,14 +146,27 @@ impl Stack {
     }
 
     /// Waits until no host owes the hub anything.
-    pub(crate) async fn drained(&self) {
+    pub(crate) async fn drained(&mut self) {
         self.all_ready().await;
         for service in &self.ingests {
             let url = format!("{}/metrics", service.url());
             eventually(muster_tests::WITHIN, async || {
-                let text = reqwest::get(&url).await.map_err(|error| error.to_string())?.text().await.map_err(|error| error.to_string())?;
-                let owed = text.lines().filter(|line| line.starts_with("muster_ingest_spool_owed")).map(str::to_owned).collect::<Vec<_>>();
-                if !owed.is_empty() && owed.iter().all(|line| line.ends_with(" 0")) { Ok(()) } else { Err(format!("{owed:?}")) }
+                let text = reqwest::get(&url)
+                    .await
+                    .map_err(|error| error.to_string())?
+                    .text()
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let owed = text
+                    .lines()
+                    .filter(|line| line.starts_with("muster_ingest_spool_owed"))
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>();
+                if !owed.is_empty() && owed.iter().all(|line| line.ends_with(" 0")) {
+                    Ok(())
+                } else {
+                    Err(format!("{owed:?}"))
+                }
             })
             .await;
         }
@@ -136,7 +181,7 @@ impl Stack {
         let mut reader = bus.read(topology::EVENTS, &[], Start::First);
         let last = reader.open().await.expect("the log can be read").last_seq;
         let mut all = Vec::new();
-        while reader.position() < last {
+        while reader.position() <= last {
             let stored = reader.next().await.expect("the log goes on");
             all.push(Envelope::decode(&stored.payload).expect("what is stored can be read"));
         }
@@ -144,29 +189,52 @@ impl Stack {
     }
 
     pub(crate) async fn stored_ids(&self) -> BTreeSet<String> {
-        self.envelopes().await.iter().map(|envelope| envelope.id.to_string()).collect()
+        self.envelopes()
+            .await
+            .iter()
+            .map(|envelope| envelope.id.to_string())
+            .collect()
     }
 
     pub(crate) fn audit(&self) -> Value {
-        let output = Command::new(bin("muster")).args(["--nats", &self.hub.client_url(), "--json", "audit"]).output().expect("muster runs");
+        let output = Command::new(bin("muster"))
+            .args(["--nats", &self.hub.client_url(), "--json", "audit"])
+            .output()
+            .expect("muster runs");
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-            panic!("audit printed no JSON ({error}): {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+            panic!(
+                "audit printed no JSON ({error}): {}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            )
         })
     }
 
     /// The source of the newest election.
     pub(crate) async fn leader(&self) -> String {
-        let elected = self.envelopes().await.into_iter().rfind(|envelope| envelope.event_type.to_string() == "runtime.leader.elected");
+        let elected = self
+            .envelopes()
+            .await
+            .into_iter()
+            .rfind(|envelope| envelope.event_type.to_string() == "runtime.leader.elected");
         elected.expect("somebody was elected").source
     }
 
     pub(crate) async fn decisions_by(&self, source: &str) -> usize {
-        self.envelopes().await.iter().filter(|envelope| envelope.source == source).count()
+        self.envelopes()
+            .await
+            .iter()
+            .filter(|envelope| envelope.source == source)
+            .count()
     }
 
     fn orchestrator(&mut self, source: &str) -> &mut Service {
         let by = |service: &Service| source.ends_with(&format!("-{}", service.process.pid()));
-        let at = self.orchestrators.iter().position(by).expect("the leader is one of ours");
+        let at = self
+            .orchestrators
+            .iter()
+            .position(by)
+            .expect("the leader is one of ours");
         &mut self.orchestrators[at]
     }
 

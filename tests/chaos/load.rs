@@ -31,10 +31,16 @@ impl Load {
     /// One client a host, each reporting `events` events.
     pub(crate) fn start(hosts: Vec<Host>, events: usize) -> Self {
         let (changed, _) = watch::channel(());
-        let mut load = Self { total: hosts.len() * events, accepted: Arc::default(), changed, clients: JoinSet::new() };
+        let mut load = Self {
+            total: hosts.len() * events,
+            accepted: Arc::default(),
+            changed,
+            clients: JoinSet::new(),
+        };
         for host in hosts {
             let (accepted, changed) = (Arc::clone(&load.accepted), load.changed.clone());
-            load.clients.spawn(async move { client(&host, events, &accepted, &changed).await });
+            load.clients
+                .spawn(async move { client(&host, events, &accepted, &changed).await });
         }
         load
     }
@@ -51,7 +57,10 @@ impl Load {
     pub(crate) async fn accepted_at_least(&self, wanted: usize) {
         let mut changed = self.changed.subscribe();
         while self.accepted() < wanted {
-            tokio::time::timeout(Duration::from_secs(120), changed.changed()).await.expect("the load goes on").expect("clients live");
+            tokio::time::timeout(Duration::from_secs(120), changed.changed())
+                .await
+                .expect("the load goes on")
+                .expect("clients live");
         }
     }
 
@@ -65,12 +74,19 @@ impl Load {
 }
 
 async fn client(host: &Host, events: usize, accepted: &AtomicUsize, changed: &watch::Sender<()>) -> Answered {
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");
+    let http = reqwest::Client::builder()
+        .timeout(Duration::from_secs(10))
+        .build()
+        .expect("a client");
     let mut answered = Answered::default();
     let mut round = 0;
     while answered.ids.len() < events {
         let session = format!("{}-{}", host.name, round % 7);
-        let ids = if round % 4 == 3 { hook(&http, host, &session, round).await } else { batch(&http, host, &session, round).await };
+        let ids = if round % 4 == 3 {
+            hook(&http, host, &session, round).await
+        } else {
+            batch(&http, host, &session, round).await
+        };
         round += 1;
         if ids.is_empty() {
             tokio::time::sleep(RETRY).await; // the ingest is being restarted: nothing to wait for but the next try
@@ -88,21 +104,43 @@ async fn batch(http: &reqwest::Client, host: &Host, session: &str, round: usize)
     let item = |index: usize| {
         let prompt = format!("p{}", round / 8);
         let call = format!("call-{round}-{}", index / 2);
-        let kind = if index.is_multiple_of(2) { "agent.hook.pre_tool_use" } else { "agent.hook.post_tool_use" };
+        let kind = if index.is_multiple_of(2) {
+            "agent.hook.pre_tool_use"
+        } else {
+            "agent.hook.post_tool_use"
+        };
         let data = json!({"prompt_id": prompt, "tool_name": "Bash", "tool_use_id": call, "tool_input": {"command": format!("echo {round}")}, "tool_response": {"stdout": "x"}});
         json!({"kind": kind, "session": session, "agent": "claude-code", "data": data})
     };
     let body = Value::Array((0..POST_EVENTS).map(item).collect());
-    let Ok(response) = http.post(format!("{}/v1/events", host.url)).json(&body).send().await else { return Vec::new() };
-    let Ok(told) = response.json::<Value>().await else { return Vec::new() };
+    let Ok(response) = http.post(format!("{}/v1/events", host.url)).json(&body).send().await else {
+        return Vec::new();
+    };
+    let Ok(told) = response.json::<Value>().await else {
+        return Vec::new();
+    };
     let accepted = told["accepted"].as_array().cloned().unwrap_or_default();
-    accepted.iter().filter_map(|one| one["id"].as_str().map(str::to_owned)).collect()
+    accepted
+        .iter()
+        .filter_map(|one| one["id"].as_str().map(str::to_owned))
+        .collect()
 }
 
 async fn hook(http: &reqwest::Client, host: &Host, session: &str, round: usize) -> Vec<String> {
     let name = if round % 8 == 7 { "Stop" } else { "UserPromptSubmit" };
     let body = json!({"hook_event_name": name, "session_id": session, "prompt_id": format!("p{}", round / 8), "prompt": "go on", "cwd": "/app"});
-    let sent = http.post(format!("{}/v1/hooks/claude-code", host.url)).json(&body).send().await;
-    let id = sent.ok().and_then(|response| response.headers().get("muster-event-id")?.to_str().ok().map(str::to_owned));
+    let sent = http
+        .post(format!("{}/v1/hooks/claude-code", host.url))
+        .json(&body)
+        .send()
+        .await;
+    let id = sent.ok().and_then(|response| {
+        response
+            .headers()
+            .get("muster-event-id")?
+            .to_str()
+            .ok()
+            .map(str::to_owned)
+    });
     id.into_iter().collect()
 }

@@ -4,7 +4,10 @@
 //! The processes are the real binaries, each with a folder of its own. Which is killed when follows from a seed, which is
 //! printed; `MUSTER_CHAOS_SEED` runs one again.
 
-#![expect(clippy::print_stdout, reason = "the seed and each kill belong to the record of a run")]
+#![expect(
+    clippy::print_stdout,
+    reason = "the seed and each kill belong to the record of a run"
+)]
 
 mod fleet;
 mod load;
@@ -25,7 +28,10 @@ const KILLS: usize = 16;
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(2);
 
 fn seed() -> u64 {
-    let seed = std::env::var("MUSTER_CHAOS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random);
+    let seed = std::env::var("MUSTER_CHAOS_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(rand::random);
     println!("MUSTER_CHAOS_SEED={seed}");
     seed
 }
@@ -66,15 +72,32 @@ async fn nothing_acknowledged_is_lost_and_nothing_counts_twice() {
 
     let stored = stack.stored_ids().await;
     let missing: Vec<_> = answered.ids.iter().filter(|id| !stored.contains(*id)).collect();
-    assert!(missing.is_empty(), "{} acknowledged events are not in the log, as {:?}", missing.len(), missing.first());
-    assert!(answered.ids.len() >= 3 * EVENTS_PER_HOST, "only {} events were acknowledged", answered.ids.len());
+    assert!(
+        missing.is_empty(),
+        "{} acknowledged events are not in the log, as {:?}",
+        missing.len(),
+        missing.first()
+    );
+    assert!(
+        answered.ids.len() >= 3 * EVENTS_PER_HOST,
+        "only {} events were acknowledged",
+        answered.ids.len()
+    );
 
     let audit = eventually(Duration::from_secs(60), async || {
         let audit = stack.audit();
-        if audit["digest_live"] == audit["digest_replay"] { Ok(audit) } else { Err(audit) }
+        if audit["digest_live"] == audit["digest_replay"] {
+            Ok(audit)
+        } else {
+            Err(audit)
+        }
     })
     .await;
-    println!("{} acknowledged, {} stored; audit {audit}", answered.ids.len(), stored.len());
+    println!(
+        "{} acknowledged, {} stored; audit {audit}",
+        answered.ids.len(),
+        stored.len()
+    );
     assert_eq!(audit["gaps"], 0, "{audit}");
     assert_eq!(audit["doubles_applied"], 0, "{audit}");
     assert_eq!(audit["forked"], 0, "{audit}");
@@ -99,7 +122,11 @@ async fn a_paused_and_replaced_leader_writes_nothing() {
     stack.drained().await;
     let after = eventually(Duration::from_secs(20), async || {
         let by_second = stack.decisions_by(&second).await;
-        if by_second > 0 { Ok(stack.decisions_by(&first).await) } else { Err("the second leader has decided nothing yet") }
+        if by_second > 0 {
+            Ok(stack.decisions_by(&first).await)
+        } else {
+            Err("the second leader has decided nothing yet")
+        }
     })
     .await;
     assert_eq!(before, after, "the replaced leader wrote");
@@ -119,8 +146,18 @@ async fn a_spool_restored_from_an_older_copy_loses_nothing_and_is_reported() {
     stack.drained().await;
 
     let stored = stack.stored_ids().await;
-    assert!(ids.iter().all(|id| stored.contains(id)), "an acknowledged event is not in the log");
+    assert!(
+        ids.iter().all(|id| stored.contains(id)),
+        "an acknowledged event is not in the log"
+    );
     let audit = stack.audit();
-    assert_eq!((&audit["gaps"], &audit["doubles_applied"]), (&0.into(), &0.into()), "{audit}");
-    assert!(stack.ingest_log(0).contains("new producer"), "the restored spool was not reported");
+    assert_eq!(
+        (&audit["gaps"], &audit["doubles_applied"]),
+        (&0.into(), &0.into()),
+        "{audit}"
+    );
+    assert!(
+        stack.ingest_log(0).contains("new producer"),
+        "the restored spool was not reported"
+    );
 }

@@ -31,7 +31,10 @@ async fn occupy(url: String) {
             headers.insert("Nats-Batch-Id", format!("stranger-{batch}").as_str());
             headers.insert("Nats-Batch-Sequence", sequence.to_string().as_str());
             let subject = "agent.hook.notification.stranger.-";
-            client.publish_with_headers(subject, headers, "{}".into()).await.expect("a message is sent");
+            client
+                .publish_with_headers(subject, headers, "{}".into())
+                .await
+                .expect("a message is sent");
         }
         client.flush().await.expect("messages are sent");
         tokio::time::sleep(KEEP_OPEN).await; // the stranger's own pace; nothing waits for it
@@ -40,9 +43,12 @@ async fn occupy(url: String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_hosts_drain_while_a_stranger_holds_every_batch() {
-    let mut hub = TestServer::start_with(|config| config.batches_per_stream = u32::try_from(OPEN_BATCHES).expect("small")).await;
+    let mut hub =
+        TestServer::start_with(|config| config.batches_per_stream = u32::try_from(OPEN_BATCHES).expect("small")).await;
     let url = hub.client_url();
-    migrate::migrate(&connect(&url).await, &sizing(), migrate::Shrink::Refuse).await.expect("the hub is prepared");
+    migrate::migrate(&connect(&url).await, &sizing(), migrate::Shrink::Refuse)
+        .await
+        .expect("the hub is prepared");
     hub.kill9().await;
 
     let root = tempfile::tempdir().expect("a folder");
@@ -50,14 +56,29 @@ async fn sixty_hosts_drain_while_a_stranger_holds_every_batch() {
     let mut hosts = Vec::new();
     for number in 0..HOSTS {
         let name = format!("host-{number}");
-        hosts.push(Service::start("muster-ingest", &name, root.path(), &url, &[("HOST__NAME", name.clone())]));
+        hosts.push(Service::start(
+            "muster-ingest",
+            &name,
+            root.path(),
+            &url,
+            &[("HOST__NAME", name.clone())],
+        ));
     }
     for host in &hosts {
         let event = |index: usize| json!({"kind": "agent.hook.notification", "session": "s", "agent": "codex", "data": {"message": index}});
         let backlog = Value::Array((0..BACKLOG).map(event).collect());
         eventually(WITHIN, async || {
-            let posted = http.post(format!("{}/v1/events", host.url())).json(&backlog).send().await.map_err(|error| error.to_string())?;
-            if posted.status().is_success() { Ok(()) } else { Err(posted.status().to_string()) }
+            let posted = http
+                .post(format!("{}/v1/events", host.url()))
+                .json(&backlog)
+                .send()
+                .await
+                .map_err(|error| error.to_string())?;
+            if posted.status().is_success() {
+                Ok(())
+            } else {
+                Err(posted.status().to_string())
+            }
         })
         .await;
     }
@@ -66,8 +87,16 @@ async fn sixty_hosts_drain_while_a_stranger_holds_every_batch() {
     let stranger = tokio::task::JoinSet::from_iter([occupy(url.clone())]);
     let bus = connect(&url).await;
     eventually(WITHIN, async || {
-        let stored = bus.stream_state(topology::EVENTS).await.map_err(|error| error.to_string())?.last_seq;
-        if stored >= (HOSTS * BACKLOG) as u64 { Ok(()) } else { Err(format!("{stored} of {}", HOSTS * BACKLOG)) }
+        let stored = bus
+            .stream_state(topology::EVENTS)
+            .await
+            .map_err(|error| error.to_string())?
+            .last_seq;
+        if stored >= (HOSTS * BACKLOG) as u64 {
+            Ok(())
+        } else {
+            Err(format!("{stored} of {}", HOSTS * BACKLOG))
+        }
     })
     .await;
     drop(stranger);

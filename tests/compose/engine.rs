@@ -16,7 +16,12 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) async fn at_hand() -> Self {
-        let given = Self { host: None, private: false, daemon: None, dir: None };
+        let given = Self {
+            host: None,
+            private: false,
+            daemon: None,
+            dir: None,
+        };
         if given.answers() {
             given.compose_or_install();
             return given;
@@ -45,23 +50,42 @@ impl Engine {
             .stderr(log)
             .spawn()
             .expect("dockerd starts: this test needs Docker, or root on Debian to install and start it");
-        let engine = Self { host: Some(socket), private: true, daemon: Some(daemon), dir: Some(dir) };
-        eventually(Duration::from_secs(60), async || if engine.answers() { Ok(()) } else { Err(engine.log()) }).await;
+        let engine = Self {
+            host: Some(socket),
+            private: true,
+            daemon: Some(daemon),
+            dir: Some(dir),
+        };
+        eventually(Duration::from_secs(60), async || {
+            if engine.answers() { Ok(()) } else { Err(engine.log()) }
+        })
+        .await;
         engine.compose_or_install();
         engine
     }
 
     fn log(&self) -> String {
-        self.dir.as_ref().and_then(|dir| std::fs::read_to_string(dir.join("dockerd.log")).ok()).unwrap_or_default()
+        self.dir
+            .as_ref()
+            .and_then(|dir| std::fs::read_to_string(dir.join("dockerd.log")).ok())
+            .unwrap_or_default()
     }
 
     fn answers(&self) -> bool {
-        self.docker().arg("info").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+        self.docker()
+            .arg("info")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
     }
 
     fn with_host(&self, mut command: Command) -> Command {
         if let Some(host) = &self.host {
-            command.env("DOCKER_HOST", host).env("DOCKER_BUILDKIT", "0").env("COMPOSE_DOCKER_CLI_BUILD", "0");
+            command
+                .env("DOCKER_HOST", host)
+                .env("DOCKER_BUILDKIT", "0")
+                .env("COMPOSE_DOCKER_CLI_BUILD", "0");
         }
         command
     }
@@ -102,7 +126,11 @@ impl Drop for Engine {
 }
 
 fn has_plugin() -> bool {
-    let asked = Command::new("docker").args(["compose", "version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let asked = Command::new("docker")
+        .args(["compose", "version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     asked.is_ok_and(|status| status.success())
 }
 
@@ -113,8 +141,18 @@ pub(crate) fn install(program: &str, package: &str) {
     if std::env::split_paths(&path).any(found) || Path::new("/usr/sbin").join(program).is_file() {
         return;
     }
-    let apt = |args: &[&str]| Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()).status();
-    let installed = apt(&["update", "-qq"]).and_then(|_| apt(&["install", "-y", "-qq", "--no-install-recommends", package]));
+    let apt = |args: &[&str]| {
+        Command::new("apt-get")
+            .args(args)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(Stdio::null())
+            .status()
+    };
+    let installed =
+        apt(&["update", "-qq"]).and_then(|_| apt(&["install", "-y", "-qq", "--no-install-recommends", package]));
     let done = installed.is_ok_and(|status| status.success());
-    assert!(done, "{program} is missing and the package {package} could not be installed; install Docker with compose and try again");
+    assert!(
+        done,
+        "{program} is missing and the package {package} could not be installed; install Docker with compose and try again"
+    );
 }

@@ -9,7 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The programs that the image holds.
-const PROGRAMS: &[&str] = &["muster", "muster-hook", "muster-ingest", "muster-orchestrator", "muster-notifier"];
+const PROGRAMS: &[&str] = &[
+    "muster",
+    "muster-hook",
+    "muster-ingest",
+    "muster-orchestrator",
+    "muster-notifier",
+];
 /// Stands in for the compiler: the workspace was compiled already, for the other tests.
 const CARGO: &str = "#!/bin/sh\nset -e\nmkdir -p target/release\ncp /prebuilt/* target/release/\n";
 
@@ -19,7 +25,9 @@ pub(crate) async fn ensure(engine: &Engine) {
         return;
     }
     install("busybox", "busybox-static");
-    let server = tokio::task::spawn_blocking(|| find(&Supply::from_vars(None, |name| std::env::var_os(name))).expect("a nats-server"));
+    let server = tokio::task::spawn_blocking(|| {
+        find(&Supply::from_vars(None, |name| std::env::var_os(name))).expect("a nats-server")
+    });
     let server = server.await.expect("the search ends");
     let dir = tempfile::tempdir().expect("a folder");
 
@@ -34,7 +42,10 @@ pub(crate) async fn ensure(engine: &Engine) {
         rust.stripped(&bin(program), &format!("prebuilt/{program}"));
     }
     rust.script("usr/bin/cargo", CARGO);
-    rust.file(Path::new("/etc/ssl/certs/ca-certificates.crt"), "etc/ssl/certs/ca-certificates.crt");
+    rust.file(
+        Path::new("/etc/ssl/certs/ca-certificates.crt"),
+        "etc/ssl/certs/ca-certificates.crt",
+    );
     rust.import(engine, "rust:1.95-slim-bookworm", &[]);
 
     let nats = Root::new(dir.path(), "nats");
@@ -74,7 +85,12 @@ impl Root {
     }
 
     fn stripped(&self, from: &Path, to: &str) {
-        let status = Command::new("strip").arg("-o").arg(self.place(to)).arg(from).status().expect("strip runs");
+        let status = Command::new("strip")
+            .arg("-o")
+            .arg(self.place(to))
+            .arg(from)
+            .status()
+            .expect("strip runs");
         assert!(status.success(), "stripping {}", from.display());
     }
 
@@ -89,7 +105,13 @@ impl Root {
     }
 
     fn import(&self, engine: &Engine, name: &str, changes: &[&str]) {
-        let mut tar = Command::new("tar").arg("-C").arg(&self.0).args(["-c", "."]).stdout(Stdio::piped()).spawn().expect("tar runs");
+        let mut tar = Command::new("tar")
+            .arg("-C")
+            .arg(&self.0)
+            .args(["-c", "."])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("tar runs");
         let mut import = engine.docker();
         import.arg("import");
         for change in changes {
@@ -97,6 +119,9 @@ impl Root {
         }
         let archive = tar.stdout.take().expect("tar's output");
         let output = import.args(["-", name]).stdin(archive).output().expect("docker runs");
-        assert!(output.status.success() && tar.wait().is_ok_and(|status| status.success()), "importing {name}: {output:?}");
+        assert!(
+            output.status.success() && tar.wait().is_ok_and(|status| status.success()),
+            "importing {name}: {output:?}"
+        );
     }
 }

@@ -29,24 +29,47 @@ async fn a_hook_from_outside_reaches_the_stream() {
     for service in ["ingest", "orchestrator", "notifier"] {
         let url = format!("{}/readyz", project.url(service));
         eventually(WITHIN, async || {
-            let answer = http.get(&url).send().await.map_err(|error| format!("{service}: {error}"))?;
+            let answer = http
+                .get(&url)
+                .send()
+                .await
+                .map_err(|error| format!("{service}: {error}"))?;
             let (status, body) = (answer.status(), answer.text().await.unwrap_or_default());
-            if status == StatusCode::OK && !body.contains("degraded") { Ok(()) } else { Err(format!("{service}: {status} {body}")) }
+            if status == StatusCode::OK && !body.contains("degraded") {
+                Ok(())
+            } else {
+                Err(format!("{service}: {status} {body}"))
+            }
         })
         .await;
     }
 
     let token = project.token();
     assert!(token.len() >= 32, "the token was generated");
-    let hook = json!({"hook_event_name": "UserPromptSubmit", "session_id": "from-outside", "prompt": "hello", "cwd": "/app"});
-    let post = || http.post(format!("{}/v1/hooks/claude-code", project.url("ingest"))).json(&hook);
-    assert_eq!(post().send().await.expect("ingest answers").status(), StatusCode::UNAUTHORIZED);
+    let hook =
+        json!({"hook_event_name": "UserPromptSubmit", "session_id": "from-outside", "prompt": "hello", "cwd": "/app"});
+    let post = || {
+        http.post(format!("{}/v1/hooks/claude-code", project.url("ingest")))
+            .json(&hook)
+    };
+    assert_eq!(
+        post().send().await.expect("ingest answers").status(),
+        StatusCode::UNAUTHORIZED
+    );
     let accepted = post().bearer_auth(&token).send().await.expect("ingest answers");
     assert_eq!(accepted.status(), StatusCode::OK);
-    let id = accepted.headers()["muster-event-id"].to_str().expect("an id").to_owned();
+    let id = accepted.headers()["muster-event-id"]
+        .to_str()
+        .expect("an id")
+        .to_owned();
 
     let stream = format!("{}/api/v1/stream?from_seq=1&family=agent.hook", project.url("notifier"));
-    let mut answer = http.get(stream).bearer_auth(&token).send().await.expect("the notifier answers");
+    let mut answer = http
+        .get(stream)
+        .bearer_auth(&token)
+        .send()
+        .await
+        .expect("the notifier answers");
     assert_eq!(answer.status(), StatusCode::OK);
     let mut seen = String::new();
     let reached = async {
@@ -58,12 +81,19 @@ async fn a_hook_from_outside_reaches_the_stream() {
         }
         false
     };
-    assert!(tokio::time::timeout(WITHIN, reached).await.unwrap_or(false), "the hook is not on the stream");
+    assert!(
+        tokio::time::timeout(WITHIN, reached).await.unwrap_or(false),
+        "the hook is not on the stream"
+    );
 
     for service in ["nats", "ingest", "orchestrator", "notifier"].iter().skip(1) {
         assert_eq!(project.user_of(service), "10001:10001", "{service} runs as root");
     }
-    let sessions = http.get(format!("{}/api/v1/sessions", project.url("notifier"))).bearer_auth(&token).send().await;
+    let sessions = http
+        .get(format!("{}/api/v1/sessions", project.url("notifier")))
+        .bearer_auth(&token)
+        .send()
+        .await;
     let sessions: serde_json::Value = sessions.expect("the notifier answers").json().await.expect("JSON");
     assert_eq!(sessions["sessions"][0]["id"], "from-outside");
     assert_eq!(sessions["sessions"][0]["state"], "working");

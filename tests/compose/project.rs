@@ -16,9 +16,16 @@ impl<'a> Project<'a> {
     /// Builds and starts everything, on ports of its own.
     pub(crate) async fn up(engine: &'a Engine) -> Self {
         let ports = ["nats", "ingest", "orchestrator", "notifier"].map(|service| (service, free_port()));
-        let project = Self { engine, name: format!("muster-test-{}", std::process::id()), ports: ports.into() };
+        let project = Self {
+            engine,
+            name: format!("muster-test-{}", std::process::id()),
+            ports: ports.into(),
+        };
         let mut up = project.compose(&["up", "-d", "--build"]);
-        let output = tokio::task::spawn_blocking(move || up.output()).await.expect("compose ends").expect("compose runs");
+        let output = tokio::task::spawn_blocking(move || up.output())
+            .await
+            .expect("compose ends")
+            .expect("compose runs");
         if !output.status.success() {
             let logs = project.compose(&["logs", "--no-color"]).output().expect("compose runs");
             panic!(
@@ -32,7 +39,10 @@ impl<'a> Project<'a> {
     }
 
     fn compose(&self, args: &[&str]) -> Command {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned();
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("the workspace")
+            .to_owned();
         let mut command = self.engine.compose();
         command.current_dir(root).args(["-p", &self.name]).args(args);
         for (service, port) in &self.ports {
@@ -47,7 +57,11 @@ impl<'a> Project<'a> {
 
     fn said(&self, args: &[&str]) -> String {
         let output = self.compose(args).output().expect("compose runs");
-        assert!(output.status.success(), "compose {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "compose {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
@@ -59,7 +73,12 @@ impl<'a> Project<'a> {
     /// The user a service's container runs as.
     pub(crate) fn user_of(&self, service: &str) -> String {
         let container = self.said(&["ps", "-q", service]);
-        let output = self.engine.docker().args(["inspect", "--format", "{{.Config.User}}", &container]).output().expect("docker runs");
+        let output = self
+            .engine
+            .docker()
+            .args(["inspect", "--format", "{{.Config.User}}", &container])
+            .output()
+            .expect("docker runs");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 }
@@ -68,7 +87,11 @@ impl Drop for Project<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let logs = self.compose(&["logs", "--no-color", "--tail", "40"]).output();
-            eprintln!("{}", logs.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default());
+            eprintln!(
+                "{}",
+                logs.map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+                    .unwrap_or_default()
+            );
         }
         // What is left after this goes with the private engine; on a user's engine there is no more to try.
         let _ = self.compose(&["down", "-v", "--timeout", "15"]).output();

@@ -9,7 +9,11 @@ use std::time::Duration;
 
 /// A hub small enough for a test's server, which reserves what its streams may grow to.
 pub fn sizing() -> Sizing {
-    Sizing { events_bytes_max: 1 << 30, transcript_bytes_max: 1 << 28, ..Sizing::default() }
+    Sizing {
+        events_bytes_max: 1 << 30,
+        transcript_bytes_max: 1 << 28,
+        ..Sizing::default()
+    }
 }
 
 /// How long anything may take to come back. Generous: nothing is measured here.
@@ -43,7 +47,14 @@ impl Service {
         ];
         settings.extend(own.iter().map(|(key, value)| (format!("{prefix}{key}"), value.clone())));
         let process = spawn(binary, &settings);
-        Self { binary, name: name.to_owned(), dir, port, settings, process }
+        Self {
+            binary,
+            name: name.to_owned(),
+            dir,
+            port,
+            settings,
+            process,
+        }
     }
 
     /// Where it answers.
@@ -58,12 +69,24 @@ impl Service {
     }
 
     /// Waits until it is ready and nothing about it is degraded.
-    pub async fn ready(&self) {
-        let url = format!("{}/readyz", self.url());
+    ///
+    /// One that gave up because the hub was away is started again, as any supervisor would.
+    pub async fn ready(&mut self) {
+        let (url, name) = (format!("{}/readyz", self.url()), self.name.clone());
+        let process = std::sync::Mutex::new(&mut self.process);
         eventually(WITHIN, async || {
-            let response = reqwest::get(&url).await.map_err(|error| format!("{}: {error}", self.name))?;
+            if let Ok(mut process) = process.lock()
+                && !process.is_running()
+            {
+                **process = spawn(self.binary, &self.settings);
+            }
+            let response = reqwest::get(&url).await.map_err(|error| format!("{name}: {error}"))?;
             let (status, body) = (response.status(), response.text().await.unwrap_or_default());
-            if status.is_success() && !body.contains("degraded") { Ok(()) } else { Err(format!("{}: {body}", self.name)) }
+            if status.is_success() && !body.contains("degraded") {
+                Ok(())
+            } else {
+                Err(format!("{name}: {body}"))
+            }
         })
         .await;
     }
@@ -74,4 +97,3 @@ fn spawn(binary: &str, settings: &[(String, String)]) -> Spawned {
     command.envs(settings.iter().cloned());
     Spawned::start(command)
 }
-

@@ -26,6 +26,7 @@ use muster_runtime::http::{Guard, serve};
 use muster_runtime::service::{Context, Service};
 use muster_wire::subject::Caller;
 use std::sync::Arc;
+use std::time::Duration;
 use stream::Streams;
 use stream::tail::Tail;
 use tokio::net::TcpListener;
@@ -106,13 +107,15 @@ impl App {
     }
 }
 
+/// How long the hub may take to come up beside this service. Longer is for whoever supervises both.
+const HUB_WITHIN: Duration = Duration::from_secs(15);
+
 /// Connects, and keeps the readiness condition true to the connection.
 async fn connect(config: &Config, context: &Context) -> anyhow::Result<Bus> {
     let condition = context.health.condition("nats");
-    let unavailable = || Failure::Unavailable(format!("the hub at {} is not there", config.nats.url));
-    let bus = Bus::connect(&config.bus(&context.instance))
+    let bus = Bus::connect_within(&config.bus(&context.instance), HUB_WITHIN)
         .await
-        .with_context(unavailable)?;
+        .map_err(|error| Failure::Unavailable(error.to_string()))?;
     let (mut state, drain) = (bus.state(), context.drain.clone());
     context.drain.part("connection", async move {
         loop {

@@ -1,8 +1,8 @@
 //! The hub: reaching it at start, and saying how it is.
 
 use crate::Config;
-use anyhow::{Context as _, anyhow};
-use muster_bus::connect::ConnectionState;
+use anyhow::Context as _;
+use muster_bus::connect::{ConnectError, ConnectionState};
 use muster_bus::{Bus, server};
 use muster_runtime::drain::Drain;
 use muster_runtime::exit::Failure;
@@ -17,19 +17,14 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 /// Connects, and keeps the readiness condition true to the connection.
 pub(crate) async fn connect(config: &Config, context: &Context) -> anyhow::Result<Bus> {
     let condition = context.health.condition("nats");
-    let bus = Bus::connect_lazy(&config.bus(&context.instance))
+    let bus = Bus::connect_within(&config.bus(&context.instance), CONNECT_WITHIN)
         .await
-        .map_err(|error| {
-            let failure = Failure::Config(error.to_string());
-            anyhow!(error).context(failure)
+        .map_err(|error| match error {
+            late @ ConnectError::Late { .. } => Failure::Unavailable(late.to_string()),
+            wrong @ (ConnectError::Credentials { .. }
+            | ConnectError::Address { .. }
+            | ConnectError::Unreachable { .. }) => Failure::Config(wrong.to_string()),
         })?;
-    let mut state = bus.state();
-    let connected = tokio::time::timeout(CONNECT_WITHIN, state.wait_for(|state| state.connected)).await;
-    if connected.is_err() {
-        let why = reason(&bus.state().borrow());
-        let text = format!("the hub at {} is not there: {why}", config.nats.url);
-        return Err(Failure::Unavailable(text).into());
-    }
     condition.set_ok();
     let (state, drain) = (bus.state(), context.drain.clone());
     context.drain.part("connection", report(state, condition, drain));

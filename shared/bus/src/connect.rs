@@ -77,6 +77,16 @@ pub enum ConnectError {
         /// What went wrong.
         source: async_nats::ConnectError,
     },
+    /// The hub did not come in time.
+    #[error("no hub at {url} within {within:?}: {why}")]
+    Late {
+        /// Where it was expected.
+        url: String,
+        /// How long it was waited for.
+        within: Duration,
+        /// What was in the way last.
+        why: String,
+    },
 }
 
 /// What is known about the connection.
@@ -139,6 +149,33 @@ impl Bus {
     /// [`ConnectError::Credentials`] and [`ConnectError::Address`].
     pub async fn connect_lazy(options: &Options) -> Result<Self, ConnectError> {
         Self::with(options, true).await
+    }
+
+    /// Connects, and gives a hub that starts beside the caller so long to come.
+    ///
+    /// # Errors
+    /// [`ConnectError::Late`], and those of [`Bus::connect_lazy`].
+    pub async fn connect_within(options: &Options, within: Duration) -> Result<Self, ConnectError> {
+        let bus = Self::with(options, true).await?;
+        let mut state = bus.state();
+        if tokio::time::timeout(within, state.wait_for(|state| state.connected))
+            .await
+            .is_ok()
+        {
+            return Ok(bus);
+        }
+        let why = bus
+            .state
+            .borrow()
+            .last_error
+            .as_deref()
+            .unwrap_or("it does not answer")
+            .to_owned();
+        Err(ConnectError::Late {
+            url: options.url.clone(),
+            within,
+            why,
+        })
     }
 
     async fn with(options: &Options, lazy: bool) -> Result<Self, ConnectError> {
