@@ -304,7 +304,12 @@ fn note(record: &watch::Sender<ConnectionState>, event: Event) {
             });
         }
         Event::Disconnected | Event::Closed => {
-            tracing::warn!("connection to the hub lost");
+            // Closing is our own doing: a drain, or the last handle dropped.
+            if matches!(event, Event::Closed) {
+                tracing::debug!("closed the connection to the hub");
+            } else {
+                tracing::warn!("connection to the hub lost");
+            }
             record.send_modify(|state| {
                 state.losses += u64::from(state.connected);
                 state.connected = false;
