@@ -157,7 +157,7 @@ async fn a_spool_restored_from_an_older_copy_loses_nothing_and_is_reported() {
         "{audit}"
     );
     assert!(
-        stack.ingest_log(0).contains("new producer"),
+        stack.ingest_log(0).contains("counting on as producer"),
         "the restored spool was not reported"
     );
 }
