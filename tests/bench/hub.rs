@@ -52,7 +52,7 @@ impl Hub {
     }
 
     pub(crate) async fn service(&self, binary: &'static str, own: &[(&str, String)]) -> Service {
-        let service = Service::start(binary, binary, self.root(), &self.server.client_url(), own);
+        let mut service = Service::start(binary, binary, self.root(), &self.server.client_url(), own);
         service.ready().await;
         service
     }

@@ -105,11 +105,14 @@ async fn measured(state: &str, client: &Client, subject: &str, body: &Bytes) -> 
 
 async fn ask(client: &Client, subject: &str, body: &Bytes) -> Duration {
     let began = Instant::now();
-    client
+    let answer = client
         .request(subject.to_owned(), body.clone())
         .await
         .expect("an answer");
-    began.elapsed()
+    let took = began.elapsed();
+    // A refusal is quick, and is marked in a header.
+    assert!(answer.headers.is_none(), "refused: {:?}", answer.headers);
+    took
 }
 
 /// The floor's answering side: the same bytes to whatever is asked.

@@ -24,23 +24,29 @@ pub(crate) struct Load {
     total: usize,
     accepted: Arc<AtomicUsize>,
     changed: watch::Sender<()>,
+    enough: watch::Sender<bool>,
     clients: JoinSet<Answered>,
 }
 
 impl Load {
-    /// One client a host, each reporting `events` events.
+    /// One client a host, each reporting `events` events at least, and going on until the load is finished.
     pub(crate) fn start(hosts: Vec<Host>, events: usize) -> Self {
         let (changed, _) = watch::channel(());
         let mut load = Self {
             total: hosts.len() * events,
             accepted: Arc::default(),
             changed,
+            enough: watch::channel(false).0,
             clients: JoinSet::new(),
         };
         for host in hosts {
-            let (accepted, changed) = (Arc::clone(&load.accepted), load.changed.clone());
+            let (accepted, changed, enough) = (
+                Arc::clone(&load.accepted),
+                load.changed.clone(),
+                load.enough.subscribe(),
+            );
             load.clients
-                .spawn(async move { client(&host, events, &accepted, &changed).await });
+                .spawn(async move { client(&host, events, &enough, &accepted, &changed).await });
         }
         load
     }
@@ -64,7 +70,9 @@ impl Load {
         }
     }
 
+    /// No more than is wanted at least.
     pub(crate) async fn finish(self) -> Answered {
+        self.enough.send_replace(true);
         let mut all = Answered::default();
         for answered in self.clients.join_all().await {
             all.ids.extend(answered.ids);
@@ -73,14 +81,20 @@ impl Load {
     }
 }
 
-async fn client(host: &Host, events: usize, accepted: &AtomicUsize, changed: &watch::Sender<()>) -> Answered {
+async fn client(
+    host: &Host,
+    events: usize,
+    enough: &watch::Receiver<bool>,
+    accepted: &AtomicUsize,
+    changed: &watch::Sender<()>,
+) -> Answered {
     let http = reqwest::Client::builder()
         .timeout(Duration::from_secs(10))
         .build()
         .expect("a client");
     let mut answered = Answered::default();
     let mut round = 0;
-    while answered.ids.len() < events {
+    while answered.ids.len() < events || !*enough.borrow() {
         let session = format!("{}-{}", host.name, round % 7);
         let ids = if round % 4 == 3 {
             hook(&http, host, &session, round).await
