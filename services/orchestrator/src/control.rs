@@ -19,6 +19,7 @@ use muster_domain::react::{catch_up, react};
 use muster_domain::time::Timestamp;
 use muster_wire::limits;
 use std::collections::{BTreeSet, VecDeque};
+use tracing::Span;
 
 /// Whether this instance decides.
 enum Role {
@@ -76,14 +77,17 @@ impl Control {
         self.queue.len()
     }
 
-    /// The log's next event.
-    pub(crate) fn event(&mut self, recorded: &Recorded) {
+    /// The log's next event. What is decided because of it is decided within `span`.
+    pub(crate) fn event(&mut self, recorded: &Recorded, span: impl FnOnce() -> Span) {
         let applied = self.fleet.apply(recorded);
         self.overlay.folded(recorded);
         if let Role::Elected(_) = self.role {
             self.begin_when_caught_up();
         } else if self.is_leading() && applied.counted() {
-            self.decide(react(&self.fleet, &self.overlay, recorded));
+            let drafts = react(&self.fleet, &self.overlay, recorded);
+            if !drafts.is_empty() {
+                span().in_scope(|| self.decide(drafts));
+            }
         }
     }
 

@@ -6,8 +6,8 @@
 use crate::leadership::Term;
 use muster_bus::StreamState;
 use muster_bus::kv::Watched;
-use muster_bus::read::Stored;
 use muster_bus::service::Incoming;
+use muster_domain::fact::Recorded;
 use muster_domain::fleet::Fleet;
 
 /// What the loop is told.
@@ -21,11 +21,11 @@ pub(crate) enum Input {
         /// How many events it held after that state.
         behind: u64,
     },
-    /// The next event of the log.
-    Event {
-        /// It.
-        stored: Stored,
-        /// How many the log held after it when it was read.
+    /// The next events of the log: as many as had arrived.
+    Events {
+        /// In order.
+        events: Vec<Event>,
+        /// How many the log held after them when they were read.
         behind: u64,
     },
     /// The log is not the one that was folded: recreated, or its tail is gone. Another state follows.
@@ -40,6 +40,16 @@ pub(crate) enum Input {
     Request(Box<Incoming>),
     /// Time passes: deadlines, snapshots, gauges.
     Tick,
+}
+
+/// An event of the log, read outside of the loop, which has no time to lose.
+pub(crate) struct Event {
+    /// Its sequence.
+    pub(crate) seq: u64,
+    /// What it says; none when it cannot be read.
+    pub(crate) recorded: Option<Recorded>,
+    /// W3C trace context of whoever published it.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// A term ended, and why.

@@ -46,9 +46,9 @@ pub const SERVICE: Service = Service {
     defaults: include_str!("../config.default.toml"),
 };
 
-/// Inputs that wait for the loop. Enough that reading and folding never wait for one another, and at most 16 MiB, were all
-/// of them events of the largest size.
-const INPUTS_WAITING: usize = 256;
+/// Inputs that wait for the loop. Enough that reading and folding never wait for one another, and a few megabytes at most:
+/// of an event only what is folded is kept.
+const INPUTS_WAITING: usize = 32;
 
 /// The orchestrator.
 #[derive(Debug)]

@@ -4,18 +4,17 @@ use crate::VERSION;
 use crate::answer::{self, Answer, Asked};
 use crate::control::Control;
 use crate::election::now;
-use crate::inbox::Input;
+use crate::inbox::{Event, Input};
 use crate::meters::Meters;
 use crate::snapshot::Keeper;
 use anyhow::Context as _;
 use muster_bus::service::{self, Incoming, Serving};
-use muster_bus::{Bus, Stored, StreamState};
+use muster_bus::{Bus, StreamState};
 use muster_domain::ids::InstanceId;
 use muster_domain::time::Timestamp;
 use muster_runtime::health::Condition;
 use muster_runtime::service::Context;
-use muster_telemetry::{propagation, spans};
-use muster_wire::decode;
+use muster_telemetry::{fields, propagation, spans};
 use muster_wire::subject::Operation;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -114,9 +113,9 @@ impl Loop {
                 control.restored(*fleet);
                 self.look_whether_caught_up();
             }
-            Input::Event { stored, behind } => {
-                (self.log.read, self.log.behind) = (stored.seq, behind);
-                self.event(&stored);
+            Input::Events { events, behind } => {
+                self.log.behind = behind;
+                events.into_iter().for_each(|event| self.event(event));
                 self.look_whether_caught_up();
             }
             Input::LogReplaced(why) => {
@@ -168,26 +167,22 @@ impl Loop {
         Ok(())
     }
 
-    fn event(&mut self, stored: &Stored) {
-        let recorded = match decode::recorded(stored.seq, stored.at, &stored.payload) {
-            Ok(recorded) => recorded,
-            Err(error) => {
-                // Folding must not stop for one foreign message; it stays in the log for whoever wants to look.
-                self.meters.unreadable.add(1);
-                let (seq, subject) = (stored.seq, stored.subject_text());
-                let error = &error as &dyn std::error::Error;
-                return tracing::warn!(seq, subject, error, "an event cannot be read and is passed over");
-            }
+    fn event(&mut self, event: Event) {
+        self.log.read = event.seq;
+        let Some(recorded) = event.recorded else {
+            return self.meters.unreadable.add(1);
         };
         self.meters.folded.add(1);
-        if self.parts.control.is_leading() {
-            // What is decided here belongs to the trace of what caused it.
-            let span = spans::process(&recorded.event.event_type.to_string(), service::NAME);
-            propagation::follow(&span, |name| stored.header(name).map(str::to_owned));
-            span.in_scope(|| self.parts.control.event(&recorded));
-        } else {
-            self.parts.control.event(&recorded);
-        }
+        // What is decided here belongs to the trace of what caused it.
+        self.parts.control.event(&recorded, || {
+            let span = spans::process(&recorded.event.event_type, service::NAME);
+            propagation::follow(&span, |name| {
+                event.traceparent.clone().filter(|_| name == "traceparent")
+            });
+            span.record(fields::MESSAGING_MESSAGE_ID, recorded.event.id.to_string());
+            span.record(fields::NATS_SEQUENCE, event.seq);
+            span
+        });
     }
 
     async fn request(&mut self, incoming: Incoming) {
@@ -196,7 +191,7 @@ impl Loop {
             return;
         };
         let operation = incoming.request().operation;
-        let span = spans::process(&Operation::to_string(&operation), service::NAME);
+        let span = spans::process(operation, service::NAME);
         propagation::follow(&span, |name| incoming.header(name).map(str::to_owned));
         let asked = Asked {
             fleet: self.parts.control.fleet(),

@@ -1,17 +1,20 @@
 //! What feeds the loop: the log and the hosts' presence. Both wait out a hub that is away, so that the loop never has to.
 
-use crate::inbox::Input;
+use crate::inbox::{Event, Input};
 use crate::snapshot::Store;
+use futures_util::FutureExt as _;
 use muster_bus::read::{ReadError, Reader, Start};
-use muster_bus::{Bus, StreamState};
+use muster_bus::{Bus, Stored, StreamState};
 use muster_domain::fleet::{Fleet, Settings};
 use muster_runtime::drain::Drain;
-use muster_wire::topology;
+use muster_wire::{decode, topology};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Between two attempts at something that the hub did not do.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// Events handed over at once: some hundred microseconds of folding, before questions are looked for again.
+const TOGETHER: usize = 64;
 
 /// Gives the loop a state to begin with and every event after it. When the log turns out not to be the one that was
 /// folded, gives it another state, and goes on from there.
@@ -58,20 +61,56 @@ async fn begin(bus: &Bus, store: &Store, settings: &Settings) -> (Fleet, StreamS
     }
 }
 
-/// Hands over one event after another; returns why that cannot go on.
+/// Hands over events; returns why that cannot go on. What arrived together is handed over together: to wake the loop costs
+/// more than to fold an event.
 async fn follow(reader: &mut Reader, inputs: &mpsc::Sender<Input>) -> Result<String, Gone> {
+    let mut events = Vec::new();
+    let mut behind = reader.pending().unwrap_or(u64::MAX);
     loop {
-        match reader.next().await {
-            Ok(stored) => {
-                let behind = reader.pending().unwrap_or(0);
-                inputs.send(Input::Event { stored, behind }).await?;
+        let arrived = if events.len() < TOGETHER {
+            reader.next().now_or_never()
+        } else {
+            None
+        };
+        let next = match arrived {
+            Some(next) => next,
+            None if events.is_empty() => reader.next().await,
+            None => {
+                let events = std::mem::take(&mut events);
+                inputs.send(Input::Events { events, behind }).await?;
+                continue;
             }
-            Err(error @ (ReadError::Incarnation { .. } | ReadError::Discarded { .. })) => return Ok(error.to_string()),
+        };
+        match next {
+            Ok(stored) => {
+                // Known only while reading, which it is now; a lost connection later does not mean that nothing is behind.
+                behind = reader.pending().unwrap_or(behind);
+                events.push(read(&stored));
+            }
+            Err(error @ (ReadError::Incarnation { .. } | ReadError::Discarded { .. })) => {
+                let events = std::mem::take(&mut events);
+                inputs.send(Input::Events { events, behind }).await?;
+                return Ok(error.to_string());
+            }
             // Asking again waits longer each time; a stream that was deleted may be made anew.
             Err(error @ (ReadError::Missing(_) | ReadError::Unavailable(_))) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the log cannot be read");
             }
         }
+    }
+}
+
+/// Reads an event. Folding must not stop for one foreign message; it stays in the log for whoever wants to look.
+fn read(stored: &Stored) -> Event {
+    let recorded = decode::recorded(stored.seq, stored.at, &stored.payload).inspect_err(|error| {
+        let (seq, subject) = (stored.seq, stored.subject_text());
+        let error = error as &dyn std::error::Error;
+        tracing::warn!(seq, subject, error, "an event cannot be read and is passed over");
+    });
+    Event {
+        seq: stored.seq,
+        recorded: recorded.ok(),
+        traceparent: stored.traceparent().map(str::to_owned),
     }
 }
 

@@ -76,7 +76,7 @@ async fn without_a_hub_the_service_waits_and_then_says_what_is_missing() {
     let status = alone.wait(SOON).await;
     assert_eq!(status.code(), Some(i32::from(exit::UNAVAILABLE)));
     let said = alone.stdout() + &alone.stderr();
-    assert!(said.contains("the hub at nats://127.0.0.1"), "{said}");
+    assert!(said.contains("no hub at nats://127.0.0.1"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
