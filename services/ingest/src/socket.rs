@@ -38,7 +38,9 @@ pub(crate) async fn bind(path: &Path) -> anyhow::Result<UnixListener> {
         Err(error) => return Err(error).with_context(|| format!("looking at {}", path.display())),
     }
     // Bound beside and moved into place: at no moment is there no file, or one that others may open.
-    let beside: PathBuf = dir.join(format!(".{}", std::process::id()));
+    // Its name has the socket's own in it: one process may listen for several hosts in one folder.
+    let name = path.file_name().context("socket.path names no file")?.to_string_lossy();
+    let beside: PathBuf = dir.join(format!(".{name}.{}", std::process::id()));
     // Left by a process of the same pid that was killed here.
     let _ = fs::remove_file(&beside);
     let listener = UnixListener::bind(&beside).with_context(|| format!("binding in {}", dir.display()))?;
