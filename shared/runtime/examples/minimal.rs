@@ -53,10 +53,7 @@ fn main() -> ExitCode {
 
 async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let Context {
-        drain,
-        metrics,
-        health,
-        ..
+        drain, metrics, health, ..
     } = context;
     let guard = Guard::new(&config.http).map_err(|error| Failure::Config(error.to_string()))?;
     let listen = config.http.listen;
@@ -66,11 +63,8 @@ async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "listening");
 
     health.condition("everything").set_ok();
-    let echo =
-        async |State(config): State<http::Config>, body: Body| http::read_body(body, &config).await;
-    let router = Router::new()
-        .route("/echo", post(echo))
-        .with_state(config.http.clone());
+    let echo = async |State(config): State<http::Config>, body: Body| http::read_body(body, &config).await;
+    let router = Router::new().route("/echo", post(echo)).with_state(config.http.clone());
     let router = guard.protect(router.merge(health::router(health, metrics)));
     drain.part("http", {
         let drain = drain.clone();

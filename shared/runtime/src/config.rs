@@ -56,11 +56,7 @@ pub fn load<T: DeserializeOwned>(defaults: &str, sources: &Sources) -> Result<T,
         if seen || (error.missing() && !problems.is_empty()) {
             return Err(ConfigError(problems));
         }
-        problems.push(Problem::new(
-            &error,
-            merged.source(&path),
-            sources.env_prefix,
-        ));
+        problems.push(Problem::new(&error, merged.source(&path), sources.env_prefix));
         let default = find(&merged.defaults, &path).cloned();
         let repaired = match (&error.kind, default) {
             (Kind::MissingField(_), _) => false,
@@ -104,32 +100,19 @@ impl Merged {
         }
         for (name, key) in sources.aliases {
             for (_, value) in sources.env.iter().filter(|(variable, _)| variable == name) {
-                figment = figment.merge(Layer::text(
-                    Layer::variable(name),
-                    key.split('.'),
-                    value,
-                    &typed,
-                ));
+                figment = figment.merge(Layer::text(Layer::variable(name), key.split('.'), value, &typed));
             }
         }
         for (name, value) in &sources.env {
             // The bare prefix names no key.
-            let Some(rest) = name
-                .strip_prefix(sources.env_prefix)
-                .filter(|rest| !rest.is_empty())
-            else {
+            let Some(rest) = name.strip_prefix(sources.env_prefix).filter(|rest| !rest.is_empty()) else {
                 continue;
             };
             if sources.env_prefix.is_empty() {
                 continue;
             }
             let key = rest.to_lowercase();
-            figment = figment.merge(Layer::text(
-                Layer::variable(name),
-                key.split("__"),
-                value,
-                &typed,
-            ));
+            figment = figment.merge(Layer::text(Layer::variable(name), key.split("__"), value, &typed));
         }
         for (key, value) in &sources.overrides {
             let source = format!("flag --set {key}={value}");
@@ -153,10 +136,7 @@ impl Merged {
             .rev()
             .filter_map(|length| find(&self.tree, &path[..length]))
             .find_map(|value| self.figment.get_metadata(value.tag()))
-            .map_or_else(
-                || "no source".to_owned(),
-                |source: &Metadata| source.name.to_string(),
-            )
+            .map_or_else(|| "no source".to_owned(), |source: &Metadata| source.name.to_string())
     }
 }
 

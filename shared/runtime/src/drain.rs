@@ -90,11 +90,7 @@ impl Drain {
         self.watch(name, async move { work.await.map_err(Into::into) });
     }
 
-    fn watch(
-        &self,
-        name: &'static str,
-        work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
-    ) {
+    fn watch(&self, name: &'static str, work: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
         *self.ledger().running.entry(name).or_default() += 1;
         let task = self.tracker.spawn(work);
         let drain = self.clone();
@@ -116,11 +112,7 @@ impl Drain {
                 ledger.first_failure = Some(error.context(name));
             } else {
                 // Most often a consequence of the first; only that one is reported at the end.
-                tracing::warn!(
-                    part = name,
-                    error = format!("{error:#}"),
-                    "a further part failed"
-                );
+                tracing::warn!(part = name, error = format!("{error:#}"), "a further part failed");
             }
             drop(ledger);
             self.request();
@@ -156,9 +148,7 @@ impl Drain {
     pub async fn finish(&self, deadline: Duration) -> anyhow::Result<()> {
         self.requested().await;
         self.tracker.close();
-        let in_time = tokio::time::timeout(deadline, self.tracker.wait())
-            .await
-            .is_ok();
+        let in_time = tokio::time::timeout(deadline, self.tracker.wait()).await.is_ok();
         let mut ledger = self.ledger();
         if let Some(failure) = ledger.first_failure.take() {
             return Err(failure);
@@ -222,10 +212,7 @@ mod tests {
         ended.part("consumer", async { Ok::<_, Infallible>(()) });
         let error = ended.finish(SOON).await.unwrap_err();
         assert!(
-            matches!(
-                error.downcast_ref(),
-                Some(DrainError::EndedEarly { part: "consumer" })
-            ),
+            matches!(error.downcast_ref(), Some(DrainError::EndedEarly { part: "consumer" })),
             "{error:?}"
         );
 
@@ -237,10 +224,7 @@ mod tests {
         });
         let error = panicked.finish(SOON).await.unwrap_err();
         assert!(
-            matches!(
-                error.downcast_ref(),
-                Some(DrainError::Panicked { part: "fold" })
-            ),
+            matches!(error.downcast_ref(), Some(DrainError::Panicked { part: "fold" })),
             "{error:?}"
         );
     }
@@ -251,10 +235,7 @@ mod tests {
         drain.part("stuck", pending::<Result<(), Infallible>>());
         drain.request();
         let error = drain.finish(Duration::from_millis(20)).await.unwrap_err();
-        assert!(
-            error.to_string().contains("still running: stuck"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("still running: stuck"), "{error}");
     }
 
     #[tokio::test]

@@ -130,9 +130,7 @@ impl Condition {
 impl Pulse {
     pub fn beat(&self) {
         self.health.write(|vitals| {
-            vitals
-                .pulses
-                .insert(self.name, (Instant::now(), self.silence));
+            vitals.pulses.insert(self.name, (Instant::now(), self.silence));
         });
     }
 }
@@ -143,10 +141,7 @@ pub fn router(health: Health, metrics: Metrics) -> Router {
         .route("/healthz", get(live))
         .route("/readyz", get(ready))
         .with_state(health)
-        .route(
-            "/metrics",
-            get(move || std::future::ready(scrape(&metrics))),
-        )
+        .route("/metrics", get(move || std::future::ready(scrape(&metrics))))
 }
 
 async fn live(State(health): State<Health>) -> Response {
@@ -156,11 +151,7 @@ async fn live(State(health): State<Health>) -> Response {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "dead")
     };
-    (
-        code,
-        Json(serde_json::json!({ "status": status, "silent": silent })),
-    )
-        .into_response()
+    (code, Json(serde_json::json!({ "status": status, "silent": silent }))).into_response()
 }
 
 async fn ready(State(health): State<Health>) -> Response {
@@ -181,10 +172,7 @@ async fn ready(State(health): State<Health>) -> Response {
 
 fn scrape(metrics: &Metrics) -> Response {
     (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         metrics.render(),
     )
         .into_response()
@@ -216,11 +204,7 @@ mod tests {
         hub.set_ok();
         spool.set_ok();
         let (status, body) = get(&router, "/readyz").await;
-        assert_eq!(
-            (status, body.contains(r#""status":"ready""#)),
-            (200, true),
-            "{body}"
-        );
+        assert_eq!((status, body.contains(r#""status":"ready""#)), (200, true), "{body}");
 
         hub.set_degraded("hub away");
         let (status, body) = get(&router, "/readyz").await;
@@ -243,9 +227,7 @@ mod tests {
     #[tokio::test]
     async fn metrics_are_served_as_prometheus_text() {
         let metrics = Metrics::new("muster-test");
-        metrics
-            .counter("muster_test_hits_total", "hits", &[])
-            .add(3);
+        metrics.counter("muster_test_hits_total", "hits", &[]).add(3);
         let (status, body) = get(&router(Health::new(), metrics), "/metrics").await;
         assert_eq!(
             (status, body.contains("muster_test_hits_total 3")),

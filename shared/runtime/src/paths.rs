@@ -36,11 +36,7 @@ impl Dirs {
     /// [`NoHome`] where `get` names no place for one of the folders.
     pub fn find(get: impl Fn(&str) -> Option<OsString>) -> Result<Self, NoHome> {
         // The specification has relative paths ignored.
-        let absolute = |name: &str| {
-            get(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
+        let absolute = |name: &str| get(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let folder = |name: &'static str, below_home: &str| {
             absolute(name)
                 .or_else(|| Some(absolute("HOME")?.join(below_home)))
@@ -51,8 +47,7 @@ impl Dirs {
         Ok(Self {
             config: folder("XDG_CONFIG_HOME", ".config")?,
             cache: folder("XDG_CACHE_HOME", ".cache")?,
-            runtime: absolute("XDG_RUNTIME_DIR")
-                .map_or_else(|| state.clone(), |base| base.join(FOLDER)),
+            runtime: absolute("XDG_RUNTIME_DIR").map_or_else(|| state.clone(), |base| base.join(FOLDER)),
             state,
         })
     }
@@ -87,11 +82,6 @@ mod tests {
 
     #[test]
     fn without_any_home_the_message_says_what_to_set() {
-        assert!(
-            find(&[])
-                .unwrap_err()
-                .to_string()
-                .contains("XDG_STATE_HOME")
-        );
+        assert!(find(&[]).unwrap_err().to_string().contains("XDG_STATE_HOME"));
     }
 }

@@ -69,11 +69,7 @@ impl Context {
 
 impl Service {
     /// Where this service's configuration comes from, given the flags and the environment.
-    pub fn sources(
-        &self,
-        flags: Flags,
-        env: impl IntoIterator<Item = (String, String)>,
-    ) -> Sources {
+    pub fn sources(&self, flags: Flags, env: impl IntoIterator<Item = (String, String)>) -> Sources {
         Sources {
             file: flags.config,
             env_prefix: self.env_prefix,
@@ -90,9 +86,7 @@ where
     C: Settings,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let command = Invocation::command()
-        .name(service.name)
-        .version(service.version);
+    let command = Invocation::command().name(service.name).version(service.version);
     let invocation = match command
         .try_get_matches()
         .and_then(|matches| Invocation::from_arg_matches(&matches))
@@ -101,16 +95,12 @@ where
         Err(error) => {
             // Help and version are errors to clap, and not to us.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() {
-                exit::USAGE
-            } else {
-                exit::DRAINED
-            });
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DRAINED });
         }
     };
     // Variables that are not UTF-8 cannot be ours.
-    let env = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let env =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let sources = service.sources(invocation.flags, env);
     let config: C = match config::load(service.defaults, &sources) {
         Ok(config) => config,
@@ -146,12 +136,7 @@ where
     let mut context = Context::new(service.name);
     let telemetry = {
         let _inside = runtime.enter();
-        muster_telemetry::init(
-            config.telemetry(),
-            service.name,
-            service.version,
-            &context.instance,
-        )
+        muster_telemetry::init(config.telemetry(), service.name, service.version, &context.instance)
     };
     context.metrics = telemetry.metrics();
     let result = runtime.block_on(async {
@@ -168,11 +153,7 @@ where
 
 fn instance() -> String {
     let host = rustix::system::uname();
-    format!(
-        "{}-{}",
-        host.nodename().to_string_lossy(),
-        std::process::id()
-    )
+    format!("{}-{}", host.nodename().to_string_lossy(), std::process::id())
 }
 
 /// Before there is a log, on stderr and without its decoration.

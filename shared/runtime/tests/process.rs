@@ -25,11 +25,7 @@ fn minimal(arguments: &[&str], env: &[(&str, &str)]) -> Command {
 }
 
 fn ended(arguments: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = minimal(arguments, env).output().unwrap();
+    let Output { status, stdout, stderr } = minimal(arguments, env).output().unwrap();
     (
         status.code(),
         String::from_utf8(stdout).unwrap(),
@@ -114,7 +110,8 @@ fn a_second_signal_exits_at_once() {
     let mut service = Running::new();
     // A request that is being read keeps the drain waiting for its grace.
     let mut open = TcpStream::connect(&service.address).unwrap();
-    open.write_all(b"POST /echo HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n").unwrap();
+    open.write_all(b"POST /echo HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n")
+        .unwrap();
     let mut goes_on = String::new();
     BufReader::new(&open).read_line(&mut goes_on).unwrap();
     assert!(goes_on.starts_with("HTTP/1.1 100"), "{goes_on}");
@@ -150,10 +147,7 @@ fn a_wrong_configuration_exits_78_and_names_key_and_source() {
     for (arguments, env, named) in table {
         let (code, _, complaint) = ended(arguments, env);
         assert_eq!(code, Some(78), "{complaint}");
-        assert!(
-            named.iter().all(|name| complaint.contains(name)),
-            "{complaint}"
-        );
+        assert!(named.iter().all(|name| complaint.contains(name)), "{complaint}");
     }
     let (code, _, complaint) = ended(&["--set", "http.listen=0.0.0.0:0"], &[]);
     assert_eq!(
@@ -167,10 +161,7 @@ fn a_wrong_configuration_exits_78_and_names_key_and_source() {
 fn other_ends_have_codes_of_their_own() {
     let (code, out, _) = ended(&["config", "dump", "--set", "http.listen=127.0.0.1:7"], &[]);
     assert_eq!(code, Some(0));
-    assert!(
-        out.contains("http.listen = \"127.0.0.1:7\"  # flag --set"),
-        "{out}"
-    );
+    assert!(out.contains("http.listen = \"127.0.0.1:7\"  # flag --set"), "{out}");
     assert_eq!(ended(&["--no-such-flag"], &[]).0, Some(64));
     assert_eq!(
         ended(&["--version"], &[]),
@@ -182,13 +173,7 @@ fn other_ends_have_codes_of_their_own() {
     );
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (code, _, complaint) = ended(
-        &[
-            "--set",
-            &format!("http.listen={}", taken.local_addr().unwrap()),
-        ],
-        &[],
-    );
+    let (code, _, complaint) = ended(&["--set", &format!("http.listen={}", taken.local_addr().unwrap())], &[]);
     assert_eq!(
         (code, complaint.contains("listening on 127.0.0.1")),
         (Some(69), true),

@@ -73,7 +73,6 @@ impl Default for Otlp {
 /// Refuses a filter that would not parse while the source of the value is still known.
 fn filter<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let text = String::deserialize(from)?;
-    EnvFilter::try_new(&text)
-        .map_err(|error| de::Error::custom(format_args!("not a log filter: {error}")))?;
+    EnvFilter::try_new(&text).map_err(|error| de::Error::custom(format_args!("not a log filter: {error}")))?;
     Ok(text)
 }

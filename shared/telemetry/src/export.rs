@@ -3,9 +3,7 @@
 //! Both transports are compiled in and chosen by configuration. The HTTP client must be the blocking one: batches are
 //! sent from threads of the SDK, where an async client finds no reactor and panics, and telemetry ends without a word.
 
-use opentelemetry_otlp::{
-    ExporterBuildError, MetricExporter, Protocol as Encoding, SpanExporter, WithExportConfig,
-};
+use opentelemetry_otlp::{ExporterBuildError, MetricExporter, Protocol as Encoding, SpanExporter, WithExportConfig};
 
 use crate::config::{Otlp, Protocol};
 

@@ -37,12 +37,7 @@ pub struct Guard {
 ///
 /// Call it inside the tokio runtime: the gRPC exporter needs one. Where the process has a subscriber already (several
 /// services in one process, tests) logs and spans stay with the first, and only the metrics are new.
-pub fn init(
-    config: &Config,
-    service: &'static str,
-    version: &'static str,
-    instance: &str,
-) -> Guard {
+pub fn init(config: &Config, service: &'static str, version: &'static str, instance: &str) -> Guard {
     let otlp = &config.otlp;
     let first = !dispatcher::has_been_set();
     let traced = (otlp.enabled && otlp.traces && first).then(|| export::spans(otlp));
@@ -87,17 +82,13 @@ impl Guard {
             metrics.shutdown_with_timeout(deadline)
         });
         if let Some(tracer) = self.tracer {
-            flush("spans", report, move || {
-                tracer.shutdown_with_timeout(deadline)
-            });
+            flush("spans", report, move || tracer.shutdown_with_timeout(deadline));
         } else {
             drop(report);
         }
         let until = Instant::now() + deadline + SLACK;
         // Ends early when every flushing thread has reported and dropped its end.
-        while let Ok((what, result)) =
-            reports.recv_timeout(until.saturating_duration_since(Instant::now()))
-        {
+        while let Ok((what, result)) = reports.recv_timeout(until.saturating_duration_since(Instant::now())) {
             if let Err(error) = result {
                 tracing::warn!(%error, what, "telemetry was not flushed");
             }
@@ -107,17 +98,11 @@ impl Guard {
 
 type Report = mpsc::SyncSender<(&'static str, OTelSdkResult)>;
 
-fn flush(
-    what: &'static str,
-    report: Report,
-    shutdown: impl FnOnce() -> OTelSdkResult + Send + 'static,
-) {
-    let started = thread::Builder::new()
-        .name(format!("flush-{what}"))
-        .spawn(move || {
-            // Nobody listens any more after the deadline.
-            let _ = report.send((what, shutdown()));
-        });
+fn flush(what: &'static str, report: Report, shutdown: impl FnOnce() -> OTelSdkResult + Send + 'static) {
+    let started = thread::Builder::new().name(format!("flush-{what}")).spawn(move || {
+        // Nobody listens any more after the deadline.
+        let _ = report.send((what, shutdown()));
+    });
     if let Err(error) = started {
         tracing::warn!(%error, what, "telemetry was not flushed");
     }
@@ -131,12 +116,7 @@ fn apart<T, E>(built: Option<Result<T, E>>) -> (Option<T>, Option<E>) {
     }
 }
 
-fn resource(
-    config: &Config,
-    service: &'static str,
-    version: &'static str,
-    instance: &str,
-) -> Resource {
+fn resource(config: &Config, service: &'static str, version: &'static str, instance: &str) -> Resource {
     Resource::builder()
         .with_service_name(service)
         .with_attributes([
@@ -167,11 +147,7 @@ fn lines(config: &Config) -> Box<dyn Layer<Registry> + Send + Sync> {
     let filter = EnvFilter::new(format!("{},{}=off", config.log, spans::TARGET));
     match config.log_format {
         LogFormat::Text => lines.with_filter(filter).boxed(),
-        LogFormat::Json => lines
-            .json()
-            .event_format(WithTrace::new())
-            .with_filter(filter)
-            .boxed(),
+        LogFormat::Json => lines.json().event_format(WithTrace::new()).with_filter(filter).boxed(),
     }
 }
 

@@ -15,12 +15,7 @@ pub(crate) struct WithTrace(Format<Json>);
 
 impl WithTrace {
     pub(crate) fn new() -> Self {
-        Self(
-            Format::default()
-                .json()
-                .flatten_event(true)
-                .with_span_list(false),
-        )
+        Self(Format::default().json().flatten_event(true).with_span_list(false))
     }
 }
 
@@ -35,8 +30,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut line = String::new();
-        self.0
-            .format_event(context, Writer::new(&mut line), event)?;
+        self.0.format_event(context, Writer::new(&mut line), event)?;
         let current = opentelemetry::Context::current();
         let span = current.span().span_context().clone();
         match line.strip_prefix('{') {

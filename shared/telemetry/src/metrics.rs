@@ -35,11 +35,7 @@ impl Metrics {
         Self::build(service, Resource::builder_empty().build(), None)
     }
 
-    pub(crate) fn build(
-        service: &'static str,
-        resource: Resource,
-        push: Option<MetricExporter>,
-    ) -> Self {
+    pub(crate) fn build(service: &'static str, resource: Resource, push: Option<MetricExporter>) -> Self {
         let registry = Registry::new();
         let mut provider = SdkMeterProvider::builder().with_resource(resource);
         match opentelemetry_prometheus::exporter()
@@ -85,12 +81,7 @@ impl Metrics {
     }
 
     /// A distribution of durations in seconds.
-    pub fn histogram(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        labels: Labels<'_>,
-    ) -> Histogram {
+    pub fn histogram(&self, name: &'static str, help: &'static str, labels: Labels<'_>) -> Histogram {
         let instrument = self
             .meter
             .f64_histogram(name)
@@ -178,19 +169,11 @@ mod tests {
     #[test]
     fn instruments_are_rendered_under_the_names_they_were_given() {
         let metrics = Metrics::new("muster-test");
-        let events = metrics.counter(
-            "muster_test_events_total",
-            "events seen",
-            &[("outcome", "ok")],
-        );
+        let events = metrics.counter("muster_test_events_total", "events seen", &[("outcome", "ok")]);
         events.add(2);
         events.add(1);
         metrics
-            .counter(
-                "muster_test_events_total",
-                "events seen",
-                &[("outcome", "ok")],
-            )
+            .counter("muster_test_events_total", "events seen", &[("outcome", "ok")])
             .add(1);
         metrics
             .gauge("muster_test_queue_depth", "waiting", &[])
@@ -226,13 +209,8 @@ mod tests {
 
     #[test]
     fn two_services_in_one_process_do_not_share_series() {
-        let (ingest, notifier) = (
-            Metrics::new("muster-ingest"),
-            Metrics::new("muster-notifier"),
-        );
-        ingest
-            .counter("muster_ingest_events_total", "events", &[])
-            .add(1);
+        let (ingest, notifier) = (Metrics::new("muster-ingest"), Metrics::new("muster-notifier"));
+        ingest.counter("muster_ingest_events_total", "events", &[]).add(1);
         assert!(!notifier.render().contains("muster_ingest_events_total"));
     }
 }

@@ -132,33 +132,18 @@ mod tests {
         });
 
         let finished = exporter.get_finished_spans().unwrap();
-        let named = |name: &str| {
-            finished
-                .iter()
-                .find(|span| span.name == name)
-                .unwrap()
-                .clone()
-        };
+        let named = |name: &str| finished.iter().find(|span| span.name == name).unwrap().clone();
         let producer = named("publish agent.hook.{kind}");
         let consumer = named("process agent.hook.{kind}");
         assert_eq!(consumer.parent_span_id, producer.span_context.span_id());
-        assert_eq!(
-            consumer.span_context.trace_id(),
-            producer.span_context.trace_id()
-        );
+        assert_eq!(consumer.span_context.trace_id(), producer.span_context.trace_id());
         assert_eq!(
             consumer.links[0].span_context.span_id(),
             producer.span_context.span_id()
         );
         let replay = named("replay");
-        assert_ne!(
-            replay.span_context.trace_id(),
-            producer.span_context.trace_id()
-        );
-        assert_eq!(
-            replay.links[0].span_context.span_id(),
-            producer.span_context.span_id()
-        );
+        assert_ne!(replay.span_context.trace_id(), producer.span_context.trace_id());
+        assert_eq!(replay.links[0].span_context.span_id(), producer.span_context.span_id());
     }
 
     #[test]
@@ -167,9 +152,7 @@ mod tests {
             let _entered = info_span!("quiet").entered();
             assert_eq!(current(), []);
             assert_eq!(traceparent_of_current(), None);
-            follow(&info_span!("alone"), |_| {
-                Some("not a traceparent".to_owned())
-            });
+            follow(&info_span!("alone"), |_| Some("not a traceparent".to_owned()));
         });
     }
 }

@@ -7,14 +7,33 @@
 //! These spans are for traces only. Log lines do not take part in them, so that without OpenTelemetry nobody wants them
 //! and they cost one branch per message.
 
+use std::fmt::Display;
+
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
 /// What the filter of the log lines knows these spans by.
 pub(crate) const TARGET: &str = "messaging";
 
+/// Answering one request that brings `what`, until it is safe.
+pub fn receive(what: impl Display) -> Span {
+    info_span!(
+        target: TARGET,
+        "receive",
+        otel.name = format!("receive {what}"),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        otel.status_description = Empty,
+        messaging.message.id = Empty,
+        messaging.batch.message_count = Empty,
+        session.id = Empty,
+        host.name = Empty,
+        "error.type" = Empty,
+    )
+}
+
 /// Publishing one message, or one atomic batch, until the acknowledgement.
-pub fn publish(template: &str) -> Span {
+pub fn publish(template: impl Display) -> Span {
     info_span!(
         target: TARGET,
         "publish",
@@ -25,7 +44,7 @@ pub fn publish(template: &str) -> Span {
         messaging.system = "nats",
         messaging.operation.name = "publish",
         "messaging.operation.type" = "send",
-        messaging.destination.template = template,
+        messaging.destination.template = %template,
         messaging.destination.name = Empty,
         messaging.message.id = Empty,
         messaging.batch.message_count = Empty,
@@ -39,7 +58,7 @@ pub fn publish(template: &str) -> Span {
 }
 
 /// Handling one delivery for the durable `consumer`.
-pub fn process(template: &str, consumer: &str) -> Span {
+pub fn process(template: impl Display, consumer: &str) -> Span {
     info_span!(
         target: TARGET,
         "process",
@@ -50,7 +69,7 @@ pub fn process(template: &str, consumer: &str) -> Span {
         messaging.system = "nats",
         messaging.operation.name = "process",
         "messaging.operation.type" = "process",
-        messaging.destination.template = template,
+        messaging.destination.template = %template,
         messaging.consumer.group.name = consumer,
         messaging.destination.name = Empty,
         messaging.message.id = Empty,

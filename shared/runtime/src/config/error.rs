@@ -85,11 +85,7 @@ impl fmt::Display for ConfigError {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            key,
-            source,
-            reason,
-        } = self;
+        let Self { key, source, reason } = self;
         if key.is_empty() {
             write!(f, "{source}: {reason}")
         } else {

@@ -20,10 +20,7 @@ impl Layer {
                 source: source.to_owned(),
                 dict,
             }),
-            Err(error) => Err(ConfigError::source_failed(
-                source,
-                error.message().to_owned(),
-            )),
+            Err(error) => Err(ConfigError::source_failed(source, error.message().to_owned())),
         }
     }
 
@@ -40,28 +37,21 @@ impl Layer {
     }
 
     /// A single key given as text; a key that is a string in `typed` keeps the text as it is.
-    pub(super) fn text<'a>(
-        source: String,
-        key: impl Iterator<Item = &'a str>,
-        text: &str,
-        typed: &Dict,
-    ) -> Self {
+    pub(super) fn text<'a>(source: String, key: impl Iterator<Item = &'a str>, text: &str, typed: &Dict) -> Self {
         let path: Vec<String> = key.map(str::to_owned).collect();
         let is_string = find(typed, &path).is_some_and(|default| default.as_str().is_some());
         let parsed = match text.parse::<Value>() {
             Ok(value) if !is_string => value,
             _ => Value::from(text),
         };
-        let value = path.iter().skip(1).rev().fold(parsed, |inner, name| {
-            Value::from(Dict::from([(name.clone(), inner)]))
-        });
+        let value = path
+            .iter()
+            .skip(1)
+            .rev()
+            .fold(parsed, |inner, name| Value::from(Dict::from([(name.clone(), inner)])));
         Self {
             source,
-            dict: path
-                .first()
-                .map(|name| (name.clone(), value))
-                .into_iter()
-                .collect(),
+            dict: path.first().map(|name| (name.clone(), value)).into_iter().collect(),
         }
     }
 }
@@ -78,9 +68,7 @@ impl Provider for Layer {
 
 pub(super) fn find<'a>(tree: &'a Dict, path: &[String]) -> Option<&'a Value> {
     let (last, above) = path.split_last()?;
-    let holder = above
-        .iter()
-        .try_fold(tree, |dict, name| dict.get(name)?.as_dict())?;
+    let holder = above.iter().try_fold(tree, |dict, name| dict.get(name)?.as_dict())?;
     holder.get(last)
 }
 
@@ -104,11 +92,7 @@ fn holder<'a, 'p>(tree: &'a mut Dict, path: &'p [String]) -> Option<(&'a mut Dic
     Some((dict, last))
 }
 
-pub(super) fn flatten(
-    tree: &Dict,
-    path: &mut Vec<String>,
-    visit: &mut impl FnMut(&[String], &Value),
-) {
+pub(super) fn flatten(tree: &Dict, path: &mut Vec<String>, visit: &mut impl FnMut(&[String], &Value)) {
     for (name, value) in tree {
         path.push(name.clone());
         match value.as_dict() {
@@ -129,14 +113,9 @@ pub(super) fn toml(value: &Value) -> String {
                 .collect();
             format!("{{ {} }}", fields.join(", "))
         }
-        Value::Array(_, items) => format!(
-            "[{}]",
-            items.iter().map(toml).collect::<Vec<_>>().join(", ")
-        ),
-        Value::String(..)
-        | Value::Char(..)
-        | Value::Bool(..)
-        | Value::Num(..)
-        | Value::Empty(..) => serde_json::to_string(value).unwrap_or_default(),
+        Value::Array(_, items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        Value::String(..) | Value::Char(..) | Value::Bool(..) | Value::Num(..) | Value::Empty(..) => {
+            serde_json::to_string(value).unwrap_or_default()
+        }
     }
 }

@@ -60,11 +60,7 @@ fn set(key: &str, value: &str) -> (String, String) {
 fn later_layers_win() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.toml");
-    std::fs::write(
-        &path,
-        "[limits]\nwait = \"250ms\"\nretries = 4\nsize = \"1KiB\"\n",
-    )
-    .unwrap();
+    std::fs::write(&path, "[limits]\nwait = \"250ms\"\nretries = 4\nsize = \"1KiB\"\n").unwrap();
     let mut sources = sources(&[
         ("MUSTER_TEST__LIMITS__RETRIES", "5"),
         ("MUSTER_TEST__LIMITS__SIZE", "2KiB"),
@@ -91,10 +87,7 @@ fn text_takes_the_type_of_the_key_it_sets() {
     assert_eq!(config.http.name, "4711");
     assert_eq!(config.http.hosts, ["a:1", "b"]);
     assert_eq!(config.http.token_file, Some(SecretFile::new("/run/token")));
-    assert_eq!(
-        config.limits.wait.get(),
-        Duration::from_secs(14 * 24 * 3600)
-    );
+    assert_eq!(config.limits.wait.get(), Duration::from_secs(14 * 24 * 3600));
 }
 
 #[test]
@@ -132,18 +125,11 @@ fn every_problem_names_its_key_and_its_source() {
     let expected = [
         ("http.listen", file.as_str()),
         ("http.port", "environment variable MUSTER_TEST__HTTP__PORT"),
-        (
-            "limits.retries",
-            "environment variable MUSTER_TEST__LIMITS__RETRIES",
-        ),
+        ("limits.retries", "environment variable MUSTER_TEST__LIMITS__RETRIES"),
         ("limits.wait", "flag --set limits.wait=soon"),
         ("limitz", file.as_str()),
     ];
-    assert_eq!(
-        found,
-        expected.map(|(key, source)| set(key, source)),
-        "{error}"
-    );
+    assert_eq!(found, expected.map(|(key, source)| set(key, source)), "{error}");
     assert_eq!(error.to_string().lines().count(), 5);
     assert!(
         error
@@ -193,13 +179,7 @@ fn a_dump_shows_each_value_with_its_source_and_can_be_read_back() {
         text.contains("limits.retries = 9  # environment variable MUSTER_TEST__LIMITS__RETRIES\n"),
         "{text}"
     );
-    assert!(
-        text.contains("http.name = \"web\"  # the defaults\n"),
-        "{text}"
-    );
+    assert!(text.contains("http.name = \"web\"  # the defaults\n"), "{text}");
     let again: Config = load(&text, &Sources::default()).unwrap();
-    assert_eq!(
-        (again.http.hosts, again.limits.retries),
-        (vec!["a".to_owned()], 9)
-    );
+    assert_eq!((again.http.hosts, again.limits.retries), (vec!["a".to_owned()], 9));
 }

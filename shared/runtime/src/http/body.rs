@@ -21,10 +21,7 @@ const DISCARDED_BODIES: usize = 8;
 ///
 /// 415 for another type, none, or a charset other than UTF-8. A page of a foreign origin can send only form types
 /// without asking first, so this check is also part of the guard against it.
-pub fn content_type(
-    headers: &HeaderMap,
-    accepted: &[&'static str],
-) -> Result<&'static str, Problem> {
+pub fn content_type(headers: &HeaderMap, accepted: &[&'static str]) -> Result<&'static str, Problem> {
     let declared = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -34,19 +31,12 @@ pub fn content_type(
         .split(';')
         .filter_map(|parameter| parameter.split_once('='))
         .all(|(name, value)| {
-            !name.trim().eq_ignore_ascii_case("charset")
-                || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
         });
-    let known = accepted
-        .iter()
-        .find(|kind| kind.eq_ignore_ascii_case(essence.trim()));
+    let known = accepted.iter().find(|kind| kind.eq_ignore_ascii_case(essence.trim()));
     known.copied().filter(|_| utf8).ok_or_else(|| {
         let detail = format!("content-type must be {} in UTF-8", accepted.join(" or "));
-        Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            detail,
-        )
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
     })
 }
 
@@ -88,11 +78,7 @@ pub async fn read_body(body: Body, config: &Config) -> Result<Bytes, Problem> {
     }
 }
 
-async fn next_data(
-    mut frames: Pin<&mut Body>,
-    silence: Duration,
-    deadline: Instant,
-) -> Result<Option<Bytes>, Problem> {
+async fn next_data(mut frames: Pin<&mut Body>, silence: Duration, deadline: Instant) -> Result<Option<Bytes>, Problem> {
     let frame = poll_fn(|context| frames.as_mut().poll_frame(context));
     let Ok(Ok(frame)) = timeout_at(deadline, timeout(silence, frame)).await else {
         return Err(Problem::new(

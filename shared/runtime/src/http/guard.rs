@@ -73,22 +73,12 @@ impl Guard {
             .iter()
             .map(|origin| origin.to_ascii_lowercase())
             .collect();
-        Ok(Self(Arc::new(Rules {
-            hosts,
-            origins,
-            token,
-        })))
+        Ok(Self(Arc::new(Rules { hosts, origins, token })))
     }
 
     /// Puts the checks before every route of `router`, and problem documents in place of bare 404 and 405.
     pub fn protect(self, router: Router) -> Router {
-        let missing = || {
-            std::future::ready(Problem::new(
-                StatusCode::NOT_FOUND,
-                "not-found",
-                "no such path",
-            ))
-        };
+        let missing = || std::future::ready(Problem::new(StatusCode::NOT_FOUND, "not-found", "no such path"));
         let wrong = || {
             let problem = Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -133,10 +123,7 @@ impl Guard {
             .and_then(|host| host.parse().ok())
             .ok_or_else(refuse)?;
         // A request line with a name of its own outranks the header.
-        let agreed = request
-            .uri()
-            .authority()
-            .is_none_or(|authority| *authority == host);
+        let agreed = request.uri().authority().is_none_or(|authority| *authority == host);
         let plain = !host.as_str().contains('@');
         if agreed && plain && self.is_ours(&host) {
             Ok(host)
@@ -153,12 +140,7 @@ impl Guard {
                 .parse()
                 .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
         let whole = host.as_str().to_ascii_lowercase();
-        is_loopback
-            || self
-                .0
-                .hosts
-                .iter()
-                .any(|allowed| *allowed == name || *allowed == whole)
+        is_loopback || self.0.hosts.iter().any(|allowed| *allowed == name || *allowed == whole)
     }
 
     fn origin(&self, headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
@@ -183,9 +165,7 @@ impl Guard {
         let Some(token) = &self.0.token else {
             return Ok(());
         };
-        let given = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = given
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));

@@ -20,7 +20,8 @@ use super::Config;
 use crate::drain::Drain;
 
 /// Written by hand because there is no connection task to write it: those are used up.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// Out of file descriptors is the usual cause, and passes when connections end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -32,12 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// None at present: failures to accept are logged and retried. The result is what a part of a [`Drain`] returns.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    config: &Config,
-    drain: &Drain,
-) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, router: Router, config: &Config, drain: &Drain) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(config.max_connections));
     let connections = TaskTracker::new();
     let mut protocol = http1::Builder::new();
@@ -64,9 +60,7 @@ pub async fn serve(
         // Answers are small and waited for.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(router.clone());
-        let connection = protocol
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades();
+        let connection = protocol.serve_connection(TokioIo::new(stream), service).with_upgrades();
         let (drain, grace) = (drain.clone(), config.grace.get());
         connections.spawn(async move {
             let mut connection = std::pin::pin!(connection);

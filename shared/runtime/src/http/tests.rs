@@ -79,11 +79,7 @@ async fn only_known_hosts_and_origins_may_call() {
         ("GET", &[], 403),
         ("GET", &[host, ("host", "localhost")], 403),
         ("POST", &[host, ("origin", "http://127.0.0.1:4180")], 200),
-        (
-            "POST",
-            &[host, ("origin", "https://console.example"), cross],
-            200,
-        ),
+        ("POST", &[host, ("origin", "https://console.example"), cross], 200),
         ("POST", &[host, ("origin", "http://127.0.0.1:3000")], 403),
         ("POST", &[host, ("origin", "https://evil.example")], 403),
         ("POST", &[host, ("origin", "null")], 403),
@@ -103,15 +99,11 @@ async fn a_request_line_cannot_name_another_host_than_the_header() {
     let router = guarded(&config("127.0.0.1:4180"));
     let host = [("host", "localhost:4180")];
     assert_eq!(
-        ask(&router, "GET", "http://localhost:4180/x", &host)
-            .await
-            .status(),
+        ask(&router, "GET", "http://localhost:4180/x", &host).await.status(),
         StatusCode::OK
     );
     assert_eq!(
-        ask(&router, "GET", "http://evil.example/x", &host)
-            .await
-            .status(),
+        ask(&router, "GET", "http://evil.example/x", &host).await.status(),
         StatusCode::FORBIDDEN
     );
 }
@@ -163,24 +155,16 @@ async fn refusals_are_problem_documents() {
     for (method, path, status) in [("GET", "/nowhere", 404), ("DELETE", "/x", 405)] {
         let response = ask(&router, method, path, &[host]).await;
         assert_eq!(
-            (
-                response.status().as_u16(),
-                &response.headers()["content-type"]
-            ),
+            (response.status().as_u16(), &response.headers()["content-type"]),
             (status, &"application/problem+json".parse().unwrap())
         );
         let body: serde_json::Value =
             serde_json::from_slice(&to_bytes(response.into_body(), 4096).await.unwrap()).unwrap();
         assert_eq!(body["status"], status);
-        assert!(
-            body["type"]
-                .as_str()
-                .unwrap()
-                .starts_with("urn:muster:problem:")
-        );
+        assert!(body["type"].as_str().unwrap().starts_with("urn:muster:problem:"));
     }
-    let busy = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "spool-full", "later")
-        .retry_after(Duration::from_millis(1200));
+    let busy =
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "spool-full", "later").retry_after(Duration::from_millis(1200));
     assert_eq!(busy.into_response().headers()["retry-after"], "2");
 }
 
@@ -229,9 +213,7 @@ async fn running(tune: impl FnOnce(&mut Config)) -> Running {
         .with_state(config.clone());
     let drain = Drain::new();
     let serving = drain.clone();
-    drain.part("http", async move {
-        serve(listener, router, &config, &serving).await
-    });
+    drain.part("http", async move { serve(listener, router, &config, &serving).await });
     Running { address, drain }
 }
 
@@ -290,13 +272,8 @@ async fn a_slow_body_gets_408() {
 #[tokio::test]
 async fn a_body_over_the_cap_gets_413_announced_or_not() {
     let server = running(|config| config.max_body = ByteSize::b(8)).await;
-    let fits =
-        b"POST /read HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 8\r\n\r\n12345678";
-    assert!(
-        until_closed(server.send(fits).await)
-            .await
-            .ends_with("12345678")
-    );
+    let fits = b"POST /read HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 8\r\n\r\n12345678";
+    assert!(until_closed(server.send(fits).await).await.ends_with("12345678"));
     let announced = b"POST /read HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 9\r\n\r\n123456789";
     assert!(
         until_closed(server.send(announced).await)

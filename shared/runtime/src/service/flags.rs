@@ -66,17 +66,10 @@ mod tests {
 
     #[test]
     fn flags_go_before_or_after_the_command() {
-        let before =
-            Invocation::try_parse_from(["x", "--set", "http.listen=127.0.0.1:1", "config", "dump"])
-                .unwrap();
-        let after =
-            Invocation::try_parse_from(["x", "config", "dump", "--set", "http.listen=127.0.0.1:1"])
-                .unwrap();
+        let before = Invocation::try_parse_from(["x", "--set", "http.listen=127.0.0.1:1", "config", "dump"]).unwrap();
+        let after = Invocation::try_parse_from(["x", "config", "dump", "--set", "http.listen=127.0.0.1:1"]).unwrap();
         assert_eq!(before.flags.set, after.flags.set);
-        assert_eq!(
-            after.flags.set,
-            [("http.listen".to_owned(), "127.0.0.1:1".to_owned())]
-        );
+        assert_eq!(after.flags.set, [("http.listen".to_owned(), "127.0.0.1:1".to_owned())]);
         assert!(Invocation::try_parse_from(["x", "--set", "nonsense"]).is_err());
     }
 }

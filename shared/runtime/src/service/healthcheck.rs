@@ -10,10 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotReady {
     #[error("nothing answers at {address}: {source}")]
-    Silent {
-        address: SocketAddr,
-        source: io::Error,
-    },
+    Silent { address: SocketAddr, source: io::Error },
     #[error("not ready: {answer}")]
     Refused { answer: String },
 }
@@ -79,29 +76,17 @@ mod tests {
         });
 
         let check = move || tokio::task::spawn_blocking(move || ready(address));
-        assert!(matches!(
-            check().await.unwrap(),
-            Err(NotReady::Refused { .. })
-        ));
+        assert!(matches!(check().await.unwrap(), Err(NotReady::Refused { .. })));
         hub.set_ok();
         check().await.unwrap().unwrap();
         drain.request();
         drain.finish(Duration::from_secs(5)).await.unwrap();
-        assert!(matches!(
-            check().await.unwrap(),
-            Err(NotReady::Silent { .. })
-        ));
+        assert!(matches!(check().await.unwrap(), Err(NotReady::Silent { .. })));
     }
 
     #[test]
     fn any_address_is_checked_on_loopback() {
-        assert_eq!(
-            reachable("0.0.0.0:4180".parse().unwrap()).to_string(),
-            "127.0.0.1:4180"
-        );
-        assert_eq!(
-            reachable("[::]:4180".parse().unwrap()).to_string(),
-            "[::1]:4180"
-        );
+        assert_eq!(reachable("0.0.0.0:4180".parse().unwrap()).to_string(), "127.0.0.1:4180");
+        assert_eq!(reachable("[::]:4180".parse().unwrap()).to_string(), "[::1]:4180");
     }
 }

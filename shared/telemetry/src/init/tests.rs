@@ -24,11 +24,7 @@ fn guard(otlp: &Otlp) -> Guard {
         .with_batch_exporter(export::spans(otlp).unwrap())
         .build();
     let resource = Resource::builder_empty().build();
-    let metrics = Metrics::build(
-        "muster-test",
-        resource,
-        Some(export::metrics(otlp).unwrap()),
-    );
+    let metrics = Metrics::build("muster-test", resource, Some(export::metrics(otlp).unwrap()));
     metrics.counter("muster_test_total", "anything", &[]).add(1);
     Guard {
         metrics,
@@ -179,19 +175,10 @@ fn a_json_line_names_its_trace_where_there_is_one() {
     });
 
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    let parsed: Vec<serde_json::Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let parsed: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(parsed[0].get("trace_id").is_none());
     let span = &exporter.get_finished_spans().unwrap()[0];
-    assert_eq!(
-        parsed[1]["trace_id"],
-        span.span_context.trace_id().to_string()
-    );
-    assert_eq!(
-        parsed[1]["span_id"],
-        span.span_context.span_id().to_string()
-    );
+    assert_eq!(parsed[1]["trace_id"], span.span_context.trace_id().to_string());
+    assert_eq!(parsed[1]["span_id"], span.span_context.span_id().to_string());
     assert_eq!(parsed[1]["session.id"], "s1");
 }
