@@ -7,6 +7,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read;
 
 use crate::Env;
 
@@ -42,6 +43,9 @@ impl Facts {
     }
 }
 
+/// More than `/proc/<pid>/stat` has: some fifty numbers and a short name.
+const GLANCE_BYTES: usize = 1024;
+
 pub(crate) fn gather(env: Env<'_>) -> Facts {
     let lossy = |value: OsString| value.to_string_lossy().into_owned();
     let pid = env("CLAUDE_PID")
@@ -53,16 +57,22 @@ pub(crate) fn gather(env: Env<'_>) -> Facts {
             .filter_map(|name| Some((*name, lossy(env(name)?))))
             .collect(),
         pid,
-        pid_start: fs::read(format!("/proc/{pid}/stat"))
-            .ok()
-            .and_then(|stat| start_ticks(&stat)),
-        boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .ok()
+        pid_start: glance(&format!("/proc/{pid}/stat")).and_then(|stat| start_ticks(&stat)),
+        boot_id: glance("/proc/sys/kernel/random/boot_id")
+            .and_then(|id| String::from_utf8(id).ok())
             .map(|id| id.trim_end().to_owned()),
         pid_ns: fs::read_link("/proc/self/ns/pid")
             .ok()
             .map(|link| link.to_string_lossy().into_owned()),
     }
+}
+
+/// A small file of the kernel's, in one read: it tells no size, so reading it to the end would ask several times.
+fn glance(path: &str) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; GLANCE_BYTES];
+    let read = fs::File::open(path).ok()?.read(&mut bytes).ok()?;
+    bytes.truncate(read);
+    Some(bytes)
 }
 
 /// The command name (field 2) may hold spaces and parentheses, so fields count from the last `)`.

@@ -79,6 +79,9 @@ pub async fn serve(bus: &Bus, version: &str, operations: &[Operation], at_once: 
         .client
         .service_builder()
         .description("knows the state of every session, and decides")
+        // A group of its own: shared, a leader that was paused would still be handed its share of the questions until its
+        // connection is given up. So both get them, and the one that is alive answers.
+        .queue_group(bus.client.new_inbox().replace('.', "-"))
         .start(NAME, version)
         .await
         .map_err(failed)?;

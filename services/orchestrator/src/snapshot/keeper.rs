@@ -13,8 +13,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Encoding takes the loop at most this part of its time, however large the state is.
-const SHARE_OF_TIME: u32 = 20;
+/// Encoding takes the loop at most one part in this many of its time, however large the state is: requests wait meanwhile,
+/// and fewer than one in a hundred shall notice.
+const SHARE_OF_TIME: u32 = 200;
 
 /// Keeps snapshots coming.
 pub(crate) struct Keeper {
