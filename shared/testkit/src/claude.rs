@@ -39,8 +39,7 @@ impl Claude {
             "customApiKeyResponses": { "approved": [API_KEY] },
             "projects": { project.to_string_lossy(): { "hasTrustDialogAccepted": true } },
         });
-        fs::write(home.join(".claude.json"), state.to_string())
-            .expect("the home can be written to");
+        fs::write(home.join(".claude.json"), state.to_string()).expect("the home can be written to");
         Self {
             home: home.to_owned(),
             project,
@@ -77,22 +76,10 @@ impl Claude {
 /// When npm fails, or there is no program for this machine.
 #[must_use]
 pub fn installed() -> PathBuf {
-    let os = if cfg!(target_os = "macos") {
-        "darwin"
-    } else {
-        "linux"
-    };
-    let arch = if cfg!(target_arch = "aarch64") {
-        "arm64"
-    } else {
-        "x64"
-    };
-    let dir = target_dir()
-        .join("agents")
-        .join(format!("claude-code-{VERSION}"));
-    let binary = dir.join(format!(
-        "node_modules/@anthropic-ai/claude-code-{os}-{arch}/claude"
-    ));
+    let os = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
+    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
+    let dir = target_dir().join("agents").join(format!("claude-code-{VERSION}"));
+    let binary = dir.join(format!("node_modules/@anthropic-ai/claude-code-{os}-{arch}/claude"));
     fs::create_dir_all(&dir).expect("the build folder can be written to");
     exclusively(&dir.join("lock"), || {
         if !binary.is_file() {

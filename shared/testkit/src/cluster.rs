@@ -31,9 +31,7 @@ impl Cluster {
         let routes = routes.join(", ");
         let mut nodes = Vec::with_capacity(size);
         for (index, port) in ports.iter().enumerate() {
-            let extra = format!(
-                "cluster {{ name: muster, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}"
-            );
+            let extra = format!("cluster {{ name: muster, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}");
             let node = TestServer::start_with(|config| {
                 config.name = format!("n{}", index + 1);
                 config.extra = extra;
@@ -69,10 +67,7 @@ impl Cluster {
         eventually(ELECTION, async || {
             for node in &self.nodes {
                 if let Ok(name) = leader_seen_by(node, self.nodes.len()).await {
-                    return self
-                        .nodes
-                        .iter()
-                        .position(|node| node.config().name == name);
+                    return self.nodes.iter().position(|node| node.config().name == name);
                 }
             }
             None

@@ -48,10 +48,7 @@ impl<T, E: Debug> Answer for Result<T, E> {
 /// # Panics
 /// When `within` has passed. The message names the caller, the number of tries and the last thing seen.
 #[track_caller]
-pub fn eventually<A, F>(
-    within: Duration,
-    mut probe: impl FnMut() -> F,
-) -> impl Future<Output = A::Value>
+pub fn eventually<A, F>(within: Duration, mut probe: impl FnMut() -> F) -> impl Future<Output = A::Value>
 where
     A: Answer,
     F: Future<Output = A>,
@@ -105,10 +102,6 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "the first look never returned")]
     async fn a_look_that_hangs_is_given_up() {
-        eventually(
-            Duration::from_millis(30),
-            std::future::pending::<Option<()>>,
-        )
-        .await;
+        eventually(Duration::from_millis(30), std::future::pending::<Option<()>>).await;
     }
 }

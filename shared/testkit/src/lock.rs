@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Runs `work` while no other process is in it under the same `path`.
 pub(crate) fn exclusively<T>(path: &Path, work: impl FnOnce() -> T) -> T {
-    let lock = File::create(path)
-        .unwrap_or_else(|error| panic!("cannot create {}: {error}", path.display()));
+    let lock = File::create(path).unwrap_or_else(|error| panic!("cannot create {}: {error}", path.display()));
     lock.lock().expect("file locks work on a local disk");
     let done = work();
     drop(lock);

@@ -77,10 +77,7 @@ impl Step {
     /// Thinks for a while first.
     #[must_use]
     pub fn after(self, pause: Duration) -> Self {
-        Self {
-            after: pause,
-            ..self
-        }
+        Self { after: pause, ..self }
     }
 
     /// Fails `times` times with `status` first, for example 529 for an overloaded model.
@@ -104,9 +101,7 @@ impl Step {
 
     fn refuses(&self) -> bool {
         self.refusals
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(1)
-            })
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
             .is_ok()
     }
 }
@@ -141,9 +136,7 @@ impl ScriptedModel {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .expect("loopback can be listened on");
-        let addr = listener
-            .local_addr()
-            .expect("invariant: a bound socket has an address");
+        let addr = listener.local_addr().expect("invariant: a bound socket has an address");
         let app = Router::new()
             .route("/v1/messages", post(answer))
             .route(
@@ -174,11 +167,7 @@ impl ScriptedModel {
     /// The bodies of all requests for an answer so far.
     #[must_use]
     pub fn asked(&self) -> Vec<Value> {
-        self.script
-            .asked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.script.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -199,15 +188,13 @@ impl Script {
     async fn reply(&self, request: &Value) -> (StatusCode, &'static str, String) {
         let done = Step::text("All done.");
         // Requests without tools are the agent's own, for a title and the like.
-        let has_tools = request["tools"]
-            .as_array()
-            .is_some_and(|tools| !tools.is_empty());
+        let has_tools = request["tools"].as_array().is_some_and(|tools| !tools.is_empty());
         let step = if has_tools { self.step(request) } else { None }.unwrap_or(&done);
         tokio::time::sleep(step.after).await;
         if step.refuses() {
-            let status =
-                StatusCode::from_u16(step.refusal).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let error = json!({ "type": "error", "error": { "type": "overloaded_error", "message": "refused by script" } });
+            let status = StatusCode::from_u16(step.refusal).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let error =
+                json!({ "type": "error", "error": { "type": "overloaded_error", "message": "refused by script" } });
             return (status, "application/json", error.to_string());
         }
         let number = self.answers.fetch_add(1, Ordering::Relaxed);
@@ -229,14 +216,8 @@ impl Script {
     fn step(&self, request: &Value) -> Option<&Step> {
         let messages = request["messages"].as_array()?;
         let first = text(messages.first()?);
-        let rule = self
-            .rules
-            .iter()
-            .find(|rule| rule.begins_with.is_match(&first))?;
-        let answered = messages
-            .iter()
-            .filter(|message| message["role"] == "assistant")
-            .count();
+        let rule = self.rules.iter().find(|rule| rule.begins_with.is_match(&first))?;
+        let answered = messages.iter().filter(|message| message["role"] == "assistant").count();
         rule.steps.get(answered)
     }
 }

@@ -38,9 +38,7 @@ impl TestServer {
         config.max_file_bytes = 4 << 30;
         config.ready_within = Duration::from_secs(30);
         adjust(&mut config);
-        let server = Server::start(&server_bin(), config)
-            .await
-            .unwrap_or_else(give_up);
+        let server = Server::start(&server_bin(), config).await.unwrap_or_else(give_up);
         Self { server, _dir: dir }
     }
 
@@ -122,10 +120,7 @@ impl Drop for TestServer {
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the test harness shows it beside the panic"
-)]
+#[expect(clippy::print_stderr, reason = "the test harness shows it beside the panic")]
 fn show_log(path: &Path) {
     let log = fs::read(path).unwrap_or_default();
     eprintln!("--- {}\n{}", path.display(), String::from_utf8_lossy(&log));
@@ -143,7 +138,6 @@ fn give_up<T>(error: impl Into<anyhow::Error>) -> T {
 #[must_use]
 pub fn server_bin() -> PathBuf {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
-    let search =
-        || find(&Supply::from_vars(None, |name| std::env::var_os(name))).unwrap_or_else(give_up);
+    let search = || find(&Supply::from_vars(None, |name| std::env::var_os(name))).unwrap_or_else(give_up);
     FOUND.get_or_init(search).clone()
 }

@@ -69,14 +69,7 @@ fn build(name: &str, profile: &Path) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args([
-            "build",
-            "--quiet",
-            "--workspace",
-            "--bin",
-            name,
-            "--target-dir",
-        ])
+        .args(["build", "--quiet", "--workspace", "--bin", name, "--target-dir"])
         .arg(target_dir())
         .current_dir(env!("CARGO_MANIFEST_DIR"));
     if profile.ends_with("release") {
@@ -107,9 +100,7 @@ impl Spawned {
             .prefix("muster-out-")
             .tempdir()
             .expect("a temporary folder can be made");
-        let file = |name: &str| {
-            File::create(output.path().join(name)).expect("a temporary file can be made")
-        };
+        let file = |name: &str| File::create(output.path().join(name)).expect("a temporary file can be made");
         let name = command.get_program().to_string_lossy().into_owned();
         let child = command
             .stdin(Stdio::null())
@@ -118,11 +109,7 @@ impl Spawned {
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
-        Self {
-            name,
-            child,
-            output,
-        }
+        Self { name, child, output }
     }
 
     /// Process id, and id of its group.
@@ -144,8 +131,7 @@ impl Spawned {
     }
 
     fn read(&self, name: &str) -> String {
-        String::from_utf8_lossy(&fs::read(self.output.path().join(name)).unwrap_or_default())
-            .into_owned()
+        String::from_utf8_lossy(&fs::read(self.output.path().join(name)).unwrap_or_default()).into_owned()
     }
 
     /// Whether it has not ended.
@@ -160,9 +146,7 @@ impl Spawned {
     #[track_caller]
     pub fn wait(&mut self, within: Duration) -> impl Future<Output = ExitStatus> {
         let child = &mut self.child;
-        eventually(within, move || {
-            std::future::ready(child.try_wait().ok().flatten())
-        })
+        eventually(within, move || std::future::ready(child.try_wait().ok().flatten()))
     }
 
     /// Asks it to end, as a service manager would, and waits for it.
@@ -207,10 +191,7 @@ impl Spawned {
 }
 
 impl Drop for Spawned {
-    #[expect(
-        clippy::print_stderr,
-        reason = "the test harness shows it beside the panic"
-    )]
+    #[expect(clippy::print_stderr, reason = "the test harness shows it beside the panic")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let (name, pid) = (&self.name, self.pid());

@@ -24,16 +24,7 @@ impl Tmux {
             .expect("a temporary folder can be made");
         let tmux = Self { dir };
         let mut new = tmux.command();
-        new.args([
-            "-f",
-            "/dev/null",
-            "new-session",
-            "-d",
-            "-x",
-            "200",
-            "-y",
-            "50",
-        ]);
+        new.args(["-f", "/dev/null", "new-session", "-d", "-x", "200", "-y", "50"]);
         if let Some(cwd) = command.get_current_dir() {
             new.arg("-c").arg(cwd);
         }
@@ -71,14 +62,8 @@ impl Tmux {
     /// What is on the screen; empty when the program has ended.
     #[must_use]
     pub fn screen(&self) -> String {
-        let output = self
-            .command()
-            .args(["capture-pane", "-p"])
-            .output()
-            .expect("tmux runs");
-        String::from_utf8_lossy(&output.stdout)
-            .trim_end()
-            .to_owned()
+        let output = self.command().args(["capture-pane", "-p"]).output().expect("tmux runs");
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
     /// Process id of the program.
@@ -87,9 +72,7 @@ impl Tmux {
     /// When it has ended.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        let output = run(self
-            .command()
-            .args(["display-message", "-p", "#{pane_pid}"]));
+        let output = run(self.command().args(["display-message", "-p", "#{pane_pid}"]));
         String::from_utf8_lossy(&output.stdout)
             .trim()
             .parse()
@@ -108,10 +91,7 @@ impl Tmux {
 }
 
 impl Drop for Tmux {
-    #[expect(
-        clippy::print_stderr,
-        reason = "the test harness shows it beside the panic"
-    )]
+    #[expect(clippy::print_stderr, reason = "the test harness shows it beside the panic")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- screen\n{}", self.screen());

@@ -35,17 +35,23 @@ async fn a_run_reports_its_tools_its_failure_and_its_subagent() {
     let place = Place::new();
     let notes = place.project().join("notes.txt");
     let model = ScriptedModel::start([
-        Rule::new("count the files", [bash("echo counted", "Count"), Step::text("There is one.")]),
+        Rule::new(
+            "count the files",
+            [bash("echo counted", "Count"), Step::text("There is one.")],
+        ),
         Rule::new(
             "take the tour",
             [
                 bash("echo hello", "Greet"),
                 Step::tool("Write", json!({ "file_path": notes, "content": "noted\n" })),
                 bash("exit 3", "Fail").refused_first(1, 529),
-                Step::tool("Agent", json!({
-                    "description": "Count files", "prompt": "count the files", "subagent_type": "general-purpose",
-                    "run_in_background": false,
-                })),
+                Step::tool(
+                    "Agent",
+                    json!({
+                        "description": "Count files", "prompt": "count the files", "subagent_type": "general-purpose",
+                        "run_in_background": false,
+                    }),
+                ),
                 Step::text("The tour is over."),
             ],
         ),
@@ -134,18 +140,12 @@ async fn a_run_reports_its_tools_its_failure_and_its_subagent() {
 #[tokio::test]
 async fn a_killed_terminal_session_reports_no_end() {
     let place = Place::new();
-    let model = ScriptedModel::start([Rule::new(
-        "wait for me",
-        [bash("tail -f /dev/null", "Wait")],
-    )])
-    .await;
+    let model = ScriptedModel::start([Rule::new("wait for me", [bash("tail -f /dev/null", "Wait")])]).await;
     let mut command = Claude::new(place.home(), place.project(), model.url()).command();
-    command.arg("--settings").arg(place.settings()).args([
-        "--permission-mode",
-        "default",
-        "--allowedTools",
-        "Bash",
-    ]);
+    command
+        .arg("--settings")
+        .arg(place.settings())
+        .args(["--permission-mode", "default", "--allowedTools", "Bash"]);
     let terminal = Tmux::start(&command);
     place.reported("SessionStart").await;
     terminal.send_text("wait for me");
@@ -158,18 +158,12 @@ async fn a_killed_terminal_session_reports_no_end() {
     let gone = || std::future::ready((!Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
     eventually(PATIENCE, gone).await;
     let told: Vec<String> = place.hooks().iter().map(brief).collect();
-    assert_eq!(
-        told,
-        ["SessionStart", "UserPromptSubmit", "PreToolUse Bash"]
-    );
+    assert_eq!(told, ["SessionStart", "UserPromptSubmit", "PreToolUse Bash"]);
 }
 
 /// Event, tool and subagent of a hook's payload.
 fn brief(hook: &Value) -> String {
-    let mut brief = hook["hook_event_name"]
-        .as_str()
-        .expect("a hook has a name")
-        .to_owned();
+    let mut brief = hook["hook_event_name"].as_str().expect("a hook has a name").to_owned();
     if let Some(tool) = hook["tool_name"].as_str() {
         brief = format!("{brief} {tool}");
     }
@@ -180,10 +174,7 @@ fn brief(hook: &Value) -> String {
 }
 
 fn bash(command: &str, description: &str) -> Step {
-    Step::tool(
-        "Bash",
-        json!({ "command": command, "description": description }),
-    )
+    Step::tool("Bash", json!({ "command": command, "description": description }))
 }
 
 /// A home and a project, with hooks that write down what they are told.
@@ -205,12 +196,9 @@ impl Place {
         // One at a time: hooks of tools that run side by side would mix their lines.
         let record = format!("flock {0}.lock sh -c '(cat; echo) >> {0}'", log.display());
         let entry = json!([{ "hooks": [{ "type": "command", "command": record }] }]);
-        let hooks: serde_json::Map<String, Value> = HOOKS
-            .map(|name| (name.to_owned(), entry.clone()))
-            .into_iter()
-            .collect();
-        fs::write(place.settings(), json!({ "hooks": hooks }).to_string())
-            .expect("the settings can be written");
+        let hooks: serde_json::Map<String, Value> =
+            HOOKS.map(|name| (name.to_owned(), entry.clone())).into_iter().collect();
+        fs::write(place.settings(), json!({ "hooks": hooks }).to_string()).expect("the settings can be written");
         place
     }
 

@@ -58,9 +58,7 @@ async fn a_held_port_is_refused_by_the_name_of_its_holder() {
     let refused = Server::start(&server_bin(), config).await.unwrap_err();
     assert!(matches!(&refused, StartError::PortHeld { .. }), "{refused}");
     assert!(
-        refused
-            .to_string()
-            .contains(&format!("pid {}", std::process::id())),
+        refused.to_string().contains(&format!("pid {}", std::process::id())),
         "{refused}"
     );
 }
@@ -84,9 +82,7 @@ async fn an_orphan_is_adopted_with_its_ports_and_can_be_stopped() {
     let (pid, url) = (first.pid(), first.client_url());
     drop(first);
 
-    let mut adopted = Server::adopt_or_start(&server_bin(), config.clone())
-        .await
-        .unwrap();
+    let mut adopted = Server::adopt_or_start(&server_bin(), config.clone()).await.unwrap();
     assert!(adopted.is_adopted());
     assert_eq!((adopted.pid(), adopted.client_url()), (pid, url));
 
@@ -107,9 +103,7 @@ async fn an_orphan_with_another_configuration_is_replaced() {
         batches_per_stream: 99,
         ..config
     };
-    let mut second = Server::adopt_or_start(&server_bin(), changed)
-        .await
-        .unwrap();
+    let mut second = Server::adopt_or_start(&server_bin(), changed).await.unwrap();
     assert_ne!(second.pid(), pid);
     let jsz = get_json(&second.monitor_url(), "/jsz").await.unwrap();
     assert_eq!(jsz["limits"]["max_batch_inflight_per_stream"], 99);
