@@ -13,6 +13,7 @@ use crate::intake::Intake;
 use crate::metrics::Counts;
 use crate::presence::Standing;
 use crate::spool::{Lane, Spool, Stored};
+use crate::trace;
 use fork::Renewal;
 use muster_bus::publish::{Disposition, Outgoing, Producer, Stopped};
 use muster_bus::{Bus, ConnectionState};
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 /// Pause after the hub did not take something although it is connected.
 const RETRY: Duration = Duration::from_millis(500);
@@ -156,7 +158,12 @@ impl Forward {
             return Err(Halt::Ask);
         }
         let began = Instant::now();
-        let (outcome, read) = tokio::join!(producer.publish(&messages), self.next_batch(lane, after));
+        let span = trace::publish(stream_of(lane), &messages);
+        let (outcome, read) = tokio::join!(
+            producer.publish(&messages).instrument(span.clone()),
+            self.next_batch(lane, after)
+        );
+        trace::published(span, &outcome);
         self.counts.publish.observe(began.elapsed());
         self.counts.published.add(outcome.stored as u64);
         self.spool.mark_acked(lane, first_seq + outcome.stored as u64 - 1);

@@ -3,6 +3,7 @@
 use crate::budget::Budget;
 use crate::intake::Intake;
 use crate::reject::Reject;
+use crate::trace;
 use crate::translate::{self, Circumstances};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -55,11 +56,10 @@ async fn hook(
     body: Body,
 ) -> Result<Response, Problem> {
     content_type(&headers, &[JSON])?;
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
     let around = Circumstances {
         hint: named.event,
-        key: text(KEY),
-        traceparent: text("traceparent"),
+        key: text(&headers, KEY),
+        traceparent: text(&headers, "traceparent"),
         ..Circumstances::default()
     };
     let body = surface.read(&headers, body).await?;
@@ -70,9 +70,7 @@ async fn hook(
             return Err(reject.problem());
         }
     };
-    let accepted = surface
-        .intake
-        .accept_one(observation)
+    let accepted = trace::accept_hook(&surface.intake, observation)
         .await
         .map_err(|reject| reject.problem())?;
     // An empty answer leaves every decision to the agent.
@@ -92,9 +90,10 @@ async fn events(State(surface): State<Surface>, headers: HeaderMap, body: Body) 
     };
     let single = items.single;
     let mut results = Vec::with_capacity(items.texts.len());
+    let span = trace::request(text(&headers, "traceparent"), items.texts.len());
     for texts in items.texts.chunks(EVENTS_AT_ONCE) {
         let events = texts.iter().map(|text| translate::read(text)).collect();
-        results.extend(surface.intake.accept(events).await);
+        results.extend(trace::accept_events(&surface.intake, &span, events).await);
     }
     let worst = results
         .iter()
@@ -112,6 +111,10 @@ async fn events(State(surface): State<Surface>, headers: HeaderMap, body: Body) 
         Some(reject) if single || nothing_passed => Err(reject.problem()),
         _ => Ok((StatusCode::ACCEPTED, axum::Json(ack(&results))).into_response()),
     }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
 /// Each result in its place, as both surfaces answer it.

@@ -26,6 +26,7 @@ mod reject;
 mod report;
 mod socket;
 pub mod spool;
+mod trace;
 mod translate;
 mod watch;
 

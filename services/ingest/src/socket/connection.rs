@@ -4,6 +4,7 @@ use crate::budget::Budget;
 use crate::http::ack;
 use crate::intake::Intake;
 use crate::reject::Reject;
+use crate::trace;
 use crate::translate::{self, Circumstances};
 use crate::watch::Here;
 use bytes::Bytes;
@@ -165,7 +166,8 @@ impl Connection<'_> {
             ClientFrame::IngestHook(hook) => return self.hook(*hook).await,
             ClientFrame::IngestEvents(IngestEvents { events }) => {
                 let items = events.iter().map(|event| translate::read(event.get()));
-                let results = self.desk.intake.accept(items.collect()).await;
+                let span = trace::request(None, events.len());
+                let results = trace::accept_events(&self.desk.intake, &span, items.collect()).await;
                 self.send(&ServerFrame::Ack(ack(&results))).await?;
             }
             ClientFrame::ListSessions(request) => self.forward(Operation::SessionsList, request).await?,
@@ -193,7 +195,7 @@ impl Connection<'_> {
             translate::hook(&agent, &body.bytes, self.circumstances(hook))
         };
         let result = match read {
-            Ok(observation) => self.desk.intake.accept_one(observation).await,
+            Ok(observation) => trace::accept_hook(&self.desk.intake, observation).await,
             Err(reject) => {
                 self.desk.intake.refused(&reject, &body.bytes).await;
                 Err(reject)
