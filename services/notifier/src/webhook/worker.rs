@@ -136,7 +136,7 @@ impl Worker {
         let Some((record, revision, envelope)) = self.take(event, now).await? else {
             return Ok(Step::Taken);
         };
-        let span = spans::process(&envelope.event_type.to_string(), NOTIFIER.name);
+        let span = spans::process(&envelope.event_type, NOTIFIER.name);
         let parent = |name: &str| (name == "traceparent").then(|| record.traceparent.clone())?;
         // A retry is another story than the one it belongs to: it happens when that one is long over.
         if record.attempt == 1 {
