@@ -101,9 +101,10 @@ async fn take(State(seen): State<Arc<Mutex<Vec<Seen>>>>, body: Bytes) {
 }
 
 fn text(value: any_value::Value) -> String {
-    match value {
-        any_value::Value::StringValue(text) => text,
-        other => format!("{other:?}"),
+    if let any_value::Value::StringValue(text) = value {
+        text
+    } else {
+        format!("{value:?}")
     }
 }
 
