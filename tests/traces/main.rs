@@ -24,13 +24,14 @@ struct Stack {
     bus: Bus,
     ingest: Service,
     _orchestrator: Service,
+    _notifier: Service,
     _hub: TestServer,
     _root: TempDir,
 }
 
 impl Stack {
-    /// Services that export to `collector`.
-    async fn start(collector: &str) -> Self {
+    /// Services that export to `collector`, and tell `receiver` what was decided.
+    async fn start(collector: &str, receiver: &Sink) -> Self {
         let hub = TestServer::start().await;
         let root = tempfile::tempdir().expect("a folder");
         let nats = hub.client_url();
@@ -46,7 +47,14 @@ impl Stack {
         let mut orchestrator = Service::start("muster-orchestrator", "orchestrator", root.path(), &nats, &traced);
         let named = [&traced[..], &[("HOST__NAME", "web-01".to_owned())]].concat();
         let mut ingest = Service::start("muster-ingest", "ingest", root.path(), &nats, &named);
+        let secret = root.path().join("pager.secret");
+        std::fs::write(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret");
+        let url = format!("{}/pager", receiver.url);
+        let pager = format!("[{{name=\"pager\",url={url:?},secret_file={secret:?}}}]");
+        let called = [&traced[..], &[("WEBHOOKS", pager)]].concat();
+        let mut notifier = Service::start("muster-notifier", "notifier", root.path(), &nats, &called);
         orchestrator.ready().await;
+        notifier.ready().await;
         ingest.ready().await;
         // What a leader finds when it begins is decided outside of any trace.
         eventually(WITHIN, async || {
@@ -65,13 +73,19 @@ impl Stack {
                 .ok_or_else(|| "nobody leads".to_owned())
         })
         .await;
-        Self {
+        let stack = Self {
             bus,
             ingest,
             _orchestrator: orchestrator,
+            _notifier: notifier,
             _hub: hub,
             _root: root,
-        }
+        };
+        // It goes to the hub by itself, and so will what is reported now.
+        stack
+            .event(|event| event.event_type.to_string() == "host.status.started")
+            .await;
+        stack
     }
 
     /// Reports that a session started, as an agent does that is traced itself.
@@ -127,7 +141,7 @@ async fn span(sink: &Sink, service: &str, name: &str) -> Seen {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hook_and_what_was_decided_because_of_it_are_one_trace() {
     let sink = Sink::start().await;
-    let stack = Stack::start(&sink.url).await;
+    let stack = Stack::start(&sink.url, &sink).await;
     stack.hook("seen").await.expect("the hook is answered");
 
     let received = span(&sink, "muster-ingest", "receive agent.hook.session_start").await;
@@ -143,6 +157,14 @@ async fn a_hook_and_what_was_decided_because_of_it_are_one_trace() {
         (SpanKind::Consumer, received.id())
     );
     assert_eq!(processed.links(), [received.id()]);
+
+    let delivered = span(&sink, "muster-notifier", "process runtime.status.state_changed").await;
+    assert_eq!(
+        (delivered.kind(), delivered.parent()),
+        (SpanKind::Consumer, processed.id())
+    );
+    let calls = sink.calls();
+    assert!(calls.contains(&delivered.context()), "{calls:?}");
 
     let (hook, header) = stack
         .event(|event| event.event_type.to_string() == "agent.hook.session_start")
@@ -162,7 +184,7 @@ async fn a_hook_and_what_was_decided_because_of_it_are_one_trace() {
 async fn an_event_is_of_the_trace_it_names_or_else_of_its_request() {
     const OTHER: &str = "00-11111111111111111111111111111111-2222222222222222-01";
     let sink = Sink::start().await;
-    let stack = Stack::start(&sink.url).await;
+    let stack = Stack::start(&sink.url, &sink).await;
     let note = |session: &str, traceparent: Option<&str>| json!({ "kind": "agent.turn.note", "session": session, "data": {}, "traceparent": traceparent });
     let events = json!([note("plain", None), note("relayed", Some(OTHER))]);
     stack
@@ -182,7 +204,9 @@ async fn an_event_is_of_the_trace_it_names_or_else_of_its_request() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_never_answers_delays_no_hook() {
     let hole = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let stack = Stack::start(&format!("http://{}", hole.local_addr().expect("an address"))).await;
+    let collector = format!("http://{}", hole.local_addr().expect("an address"));
+    let receiver = Sink::start().await;
+    let stack = Stack::start(&collector, &receiver).await;
     stack.hook("unseen").await.expect("the hook is answered");
     let exporting = tokio::time::timeout(WITHIN, hole.accept()).await;
     let _held = exporting.expect("spans are exported").expect("a connection");

@@ -1,8 +1,9 @@
-//! A collector that keeps what it is sent.
+//! A collector that keeps what it is sent; also the webhook at the end of the way.
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::routing::post;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value;
@@ -51,10 +52,17 @@ impl Seen {
     }
 }
 
+#[derive(Default)]
+struct Kept {
+    spans: Mutex<Vec<Seen>>,
+    /// Trace contexts of the calls to the webhook.
+    calls: Mutex<Vec<String>>,
+}
+
 /// Listens until it is dropped.
 pub(crate) struct Sink {
     pub(crate) url: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    kept: Arc<Kept>,
     _serving: JoinSet<()>,
 }
 
@@ -62,27 +70,39 @@ impl Sink {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let seen = Arc::default();
+        let kept = Arc::<Kept>::default();
         let routes = Router::new()
             .route("/v1/traces", post(take))
-            .with_state(Arc::clone(&seen));
+            .route("/pager", post(ring))
+            .with_state(Arc::clone(&kept));
         let mut serving = JoinSet::new();
         serving.spawn(async move { axum::serve(listener, routes).await.expect("a server") });
         Self {
             url,
-            seen,
+            kept,
             _serving: serving,
         }
     }
 
     /// What has arrived of a trace.
     pub(crate) fn of(&self, trace: &str) -> Vec<Seen> {
-        let seen = self.seen.lock().expect("no panic while it is held");
-        seen.iter().filter(|seen| seen.trace() == trace).cloned().collect()
+        let spans = self.kept.spans.lock().expect("no panic while it is held");
+        spans.iter().filter(|seen| seen.trace() == trace).cloned().collect()
+    }
+
+    /// With which trace contexts the webhook was called.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.kept.calls.lock().expect("no panic while it is held").clone()
     }
 }
 
-async fn take(State(seen): State<Arc<Mutex<Vec<Seen>>>>, body: Bytes) {
+async fn ring(State(kept): State<Arc<Kept>>, headers: HeaderMap) {
+    let context = headers.get("traceparent").and_then(|value| value.to_str().ok());
+    let mut calls = kept.calls.lock().expect("no panic while it is held");
+    calls.extend(context.map(str::to_owned));
+}
+
+async fn take(State(kept): State<Arc<Kept>>, body: Bytes) {
     let request = ExportTraceServiceRequest::decode(body).expect("an export request");
     for resource in request.resource_spans {
         let attributes = resource
@@ -96,7 +116,8 @@ async fn take(State(seen): State<Arc<Mutex<Vec<Seen>>>>, body: Bytes) {
             service: service.clone(),
             span,
         });
-        seen.lock().expect("no panic while it is held").extend(of_service);
+        let mut spans = kept.spans.lock().expect("no panic while it is held");
+        spans.extend(of_service);
     }
 }
 
