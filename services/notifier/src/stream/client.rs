@@ -93,12 +93,17 @@ impl Client {
     /// The first frames: where the stream begins, and why not where it was asked to.
     async fn greet(&mut self) -> Result<(Arc<Epoch>, Start), Gone> {
         let epoch = self.present().await.ok_or(Gone)?;
-        let start = match self.asked.from {
-            Begin::Now => Start::Seq(epoch.next()),
-            Begin::Time(at) => Start::Time(at),
-            Begin::Seq(0) => Start::First,
-            Begin::Seq(seq) => Start::Seq(seq),
-            Begin::After(place) => match self.unknown(&epoch, place).await {
+        let after = match self.asked.from {
+            Begin::Now => Err(Start::Seq(epoch.next())),
+            Begin::Time(at) => Err(Start::Time(at)),
+            Begin::Seq(0) => Err(Start::First),
+            // A sequence that the log does not have yet is as much of another log as an id is.
+            Begin::Seq(seq) => Ok(Place { incarnation: epoch.incarnation(), seq: seq - 1 }),
+            Begin::After(place) => Ok(place),
+        };
+        let start = match after {
+            Err(start) => start,
+            Ok(place) => match self.unknown(&epoch, place).await {
                 None => Start::Seq(place.seq + 1),
                 Some(reason) => {
                     self.hello(&epoch, None).await?;
@@ -125,7 +130,7 @@ impl Client {
         }
         // Another notifier may have been a little ahead of this one's tail; only the hub knows the end.
         let state = self.bus.stream_state(EVENTS).await.ok()?;
-        (place.seq > state.last_seq).then_some("the log ends before that id")
+        (place.seq > state.last_seq).then_some("the log ends before that place")
     }
 
     async fn hello(&mut self, epoch: &Epoch, from_seq: Option<u64>) -> Result<(), Gone> {

@@ -101,6 +101,12 @@ impl Session {
             return Some(match exited.value {
                 // Some agents never say that they end; a process that exits well did so on purpose.
                 Some(0) => Standing::new(SessionState::Stopped, Some("exited".into()), exited.at),
+                // It ended, and said how: that is not a loss.
+                Some(status) if status > 0 => Standing::new(
+                    SessionState::Stopped,
+                    Some(format!("exited with status {status}").into()),
+                    exited.at,
+                ),
                 Some(status) => Standing::new(
                     SessionState::Lost,
                     Some(format!("process exited with status {status}").into()),
