@@ -22,10 +22,6 @@ const KEY: &str = "idempotency-key";
 const JSON: &str = "application/json";
 const LINES: &[&str] = &["application/x-ndjson", "application/ndjson", "application/jsonl"];
 
-/// Events read and committed together: enough that the sync of one commit is shared by many, few enough that a request of
-/// twenty thousand takes no more memory than one of a thousand.
-const EVENTS_AT_ONCE: usize = 1024;
-
 /// What the handlers need.
 #[derive(Clone)]
 pub(crate) struct Surface {
@@ -89,12 +85,8 @@ async fn events(State(surface): State<Surface>, headers: HeaderMap, body: Body) 
         }
     };
     let single = items.single;
-    let mut results = Vec::with_capacity(items.texts.len());
     let span = trace::request(text(&headers, "traceparent"), items.texts.len());
-    for texts in items.texts.chunks(EVENTS_AT_ONCE) {
-        let events = texts.iter().map(|text| translate::read(text)).collect();
-        results.extend(trace::accept_events(&surface.intake, &span, events).await);
-    }
+    let results = trace::accept_texts(&surface.intake, &span, &items.texts).await;
     let worst = results
         .iter()
         .filter_map(|result| result.as_ref().err())

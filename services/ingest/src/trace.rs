@@ -8,9 +8,14 @@ use crate::intake::Intake;
 use crate::observation::Observation;
 use crate::recent::Accepted;
 use crate::reject::Reject;
+use crate::translate;
 use muster_bus::publish::{Outcome, Outgoing};
 use muster_telemetry::{fields, propagation, spans};
 use tracing::{Instrument as _, Span};
+
+/// Events read and committed together: enough that the sync of one commit is shared by many, few enough that a request of
+/// twenty thousand takes no more memory than one of a thousand.
+const EVENTS_AT_ONCE: usize = 1024;
 
 /// Makes a hook durable as a span of the trace that its agent is in.
 ///
@@ -46,8 +51,17 @@ pub(crate) fn request(traceparent: Option<String>, count: usize) -> Span {
     span
 }
 
-/// Makes some of a request's events durable within its `span`.
-pub(crate) async fn accept_events(
+/// Makes a request's events durable within its `span`, and answers each in its place.
+pub(crate) async fn accept_texts(intake: &Intake, span: &Span, texts: &[&str]) -> Vec<Result<Accepted, Reject>> {
+    let mut results = Vec::with_capacity(texts.len());
+    for texts in texts.chunks(EVENTS_AT_ONCE) {
+        let events = texts.iter().map(|text| translate::read(text)).collect();
+        results.extend(accept_events(intake, span, events).await);
+    }
+    results
+}
+
+async fn accept_events(
     intake: &Intake,
     span: &Span,
     mut items: Vec<Result<Observation, Reject>>,

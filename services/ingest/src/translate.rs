@@ -6,7 +6,7 @@ mod tests;
 
 #[cfg(test)]
 pub(crate) use event::event;
-pub(crate) use event::{items, read};
+pub(crate) use event::{Count, EVENTS_MAX, items, read};
 
 use crate::observation::Observation;
 use crate::reject::Reject;

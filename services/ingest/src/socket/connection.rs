@@ -5,17 +5,20 @@ use crate::http::ack;
 use crate::intake::Intake;
 use crate::reject::Reject;
 use crate::trace;
-use crate::translate::{self, Circumstances};
+use crate::translate::{self, Circumstances, Count, EVENTS_MAX};
 use crate::watch::Here;
 use bytes::Bytes;
 use muster_bus::Bus;
 use muster_wire::data::hook::ProcessId;
 use muster_wire::frame::{
-    self, ClientFrame, Forwarded, Hello, HelloReply, HookAnswer, IngestEvents, IngestHook, Reply, ServerFrame, Status,
+    self, ClientFrame, Forwarded, FrameError, Hello, HelloReply, HookAnswer, IngestEvents, IngestHook, Reply,
+    ServerFrame, Status,
 };
 use muster_wire::limits::{PROTOCOL_MAX, PROTOCOL_MIN};
 use muster_wire::subject::{Caller, Operation, Request};
+use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::io;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
@@ -26,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long the orchestrator's answer is waited for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// A frame up to this is read in less time than another thread takes to be woken for it.
+const READ_INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// What every connection is served with.
 pub(crate) struct Desk {
@@ -42,6 +47,44 @@ pub(crate) struct Desk {
 struct Frame {
     bytes: Vec<u8>,
     _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Why a frame is no request.
+enum Unread {
+    Frame(FrameError),
+    Rejected(Reject),
+}
+
+/// What a frame says before anything in it is kept.
+#[derive(Deserialize)]
+struct Announced<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    events: Count,
+}
+
+impl Frame {
+    /// Reads what it asks for, and hands back its place in the budget. A long one is read beside the runtime, where it
+    /// keeps no other connection waiting.
+    async fn read(self) -> io::Result<(Result<ClientFrame, Unread>, Option<OwnedSemaphorePermit>)> {
+        let Self { bytes, _room: room } = self;
+        let asked = if bytes.len() > READ_INLINE_BYTES_MAX {
+            tokio::task::spawn_blocking(move || read(&bytes)).await?
+        } else {
+            read(&bytes)
+        };
+        Ok((asked, room))
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<ClientFrame, Unread> {
+    let Announced { kind, events } =
+        serde_json::from_slice(bytes).map_err(|error| Unread::Frame(FrameError::Malformed(error)))?;
+    if kind == "ingest_events" && events.0 > EVENTS_MAX {
+        return Err(Unread::Rejected(Reject::TooMany(events.0)));
+    }
+    ClientFrame::read(bytes).map_err(Unread::Frame)
 }
 
 /// Why no further frame is read.
@@ -79,7 +122,8 @@ impl Desk {
                 Ok(frame) => frame,
                 Err(end) => return connection.end(end).await,
             };
-            match ClientFrame::read(&frame.bytes) {
+            let (asked, _room) = frame.read().await?;
+            match asked {
                 Ok(ClientFrame::Hello(hello)) => greeted = connection.hello(&hello).await?,
                 Ok(_) if !greeted => {
                     connection
@@ -92,12 +136,19 @@ impl Desk {
                     }
                     continue;
                 }
-                Err(error) => {
-                    let kind = match error {
-                        frame::FrameError::Malformed(_) => "broken-frame",
-                        frame::FrameError::UnknownType(_) => "unknown-type",
-                    };
-                    connection.error(kind, &error.to_string()).await?;
+                Err(unread) => {
+                    match unread {
+                        Unread::Frame(error @ FrameError::Malformed(_)) => {
+                            connection.error("broken-frame", &error.to_string()).await?;
+                        }
+                        Unread::Frame(error @ FrameError::UnknownType(_)) => {
+                            connection.error("unknown-type", &error.to_string()).await?;
+                        }
+                        Unread::Rejected(reject) => {
+                            self.intake.refused(&reject, &[]).await;
+                            connection.refuse(&reject).await?;
+                        }
+                    }
                     if greeted {
                         continue;
                     }
@@ -165,9 +216,9 @@ impl Connection<'_> {
             }
             ClientFrame::IngestHook(hook) => return self.hook(*hook).await,
             ClientFrame::IngestEvents(IngestEvents { events }) => {
-                let items = events.iter().map(|event| translate::read(event.get()));
-                let span = trace::request(None, events.len());
-                let results = trace::accept_events(&self.desk.intake, &span, items.collect()).await;
+                let texts: Vec<&str> = events.iter().map(|event| event.get()).collect();
+                let span = trace::request(None, texts.len());
+                let results = trace::accept_texts(&self.desk.intake, &span, &texts).await;
                 self.send(&ServerFrame::Ack(ack(&results))).await?;
             }
             ClientFrame::ListSessions(request) => self.forward(Operation::SessionsList, request).await?,

@@ -9,8 +9,10 @@ use muster_domain::ids::EventId;
 use muster_domain::names::{AgentName, NameError, SessionId};
 use muster_wire::incoming::check_depth;
 use muster_wire::limits::JSON_DEPTH_MAX;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// The events of one request, each as its text: they are read one after another, so that a large request never stands in
 /// memory as a tree.
@@ -22,7 +24,33 @@ pub(crate) struct Items<'a> {
 }
 
 /// Events in one request at most: what a client should wait for before it sends more.
-const EVENTS_MAX: usize = 20_000;
+pub(crate) const EVENTS_MAX: usize = 20_000;
+
+/// How many elements an array has, without keeping any: eight megabytes of `{}` would be gigabytes of observations.
+#[derive(Debug, Default)]
+pub(crate) struct Count(pub(crate) usize);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Counting;
+        impl<'de> Visitor<'de> for Counting {
+            type Value = Count;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Count, A::Error> {
+                let mut count = 0;
+                while elements.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Count(count))
+            }
+        }
+        deserializer.deserialize_seq(Counting)
+    }
+}
 
 /// Finds one event, an array of events, or one event a line.
 ///
@@ -36,8 +64,12 @@ pub(crate) fn items(body: &[u8], lines: bool) -> Result<Items<'_>, Reject> {
         if !check_depth(body, JSON_DEPTH_MAX) {
             return Err(Reject::TooDeep);
         }
-        let items: Vec<&RawValue> =
-            serde_json::from_str(text).map_err(|error| Reject::BrokenJson(error.to_string()))?;
+        let broken = |error: serde_json::Error| Reject::BrokenJson(error.to_string());
+        let Count(count) = serde_json::from_str(text).map_err(broken)?;
+        if count > EVENTS_MAX {
+            return Err(Reject::TooMany(count));
+        }
+        let items: Vec<&RawValue> = serde_json::from_str(text).map_err(broken)?;
         items.into_iter().map(RawValue::get).collect()
     } else {
         return Ok(Items {

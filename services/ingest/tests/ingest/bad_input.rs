@@ -232,6 +232,14 @@ async fn over_the_socket() {
     assert_eq!(socket.error().await, "broken-frame");
     socket.say(&json!({"type": "stop"})).await;
     assert_eq!(socket.error().await, "unknown-type");
+    let many = format!(
+        r#"{{"type":"ingest_events","events":[{}{{}}]}}"#,
+        "{},".repeat(2_700_000)
+    );
+    socket.frame(many.as_bytes()).await;
+    assert_eq!(socket.error().await, "too-many");
+    let peak_kib = ingest.peak_kib();
+    assert!(peak_kib < 256 * 1024, "{peak_kib} KiB for what was refused");
     let ask = json!({"type": "ingest_hook", "agent": "claude-code", "payload_follows": true});
     for (around, payload, code) in [
         (ask.clone(), &b"{"[..], "broken-json"),

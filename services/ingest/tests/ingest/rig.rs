@@ -187,6 +187,13 @@ impl Ingest {
             .await
     }
 
+    /// The most memory that the process ever held.
+    pub(crate) fn peak_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.pid())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     pub(crate) async fn connect(&self) -> Socket {
         Socket::greeted(&self.socket).await
     }
