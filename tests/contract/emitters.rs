@@ -33,9 +33,10 @@ fn table() -> Vec<Row> {
             Alert { AlertKind: Raised }
             Leader { LeaderKind: Elected }
             HostStatus { HostStatusKind: Started, Degraded, Recovered, Stopping }
-            ProcessLifecycle { LifecycleKind: Started, Exited };
-        missing:
+            ProcessLifecycle { LifecycleKind: Started, Exited }
             AgentOutput { OutputKind: Stream }
+            NoticeDelivery { DeliveryKind: Delivered, Failed, Parked, Suppressed };
+        missing:
             AgentEffect { EffectReceiptKind: Accepted, Done, Failed }
             ProcessLifecycle { LifecycleKind: DescendantStarted, DescendantExited }
             ProcessFile { FileKind: Open, Write, Close, Unlink, Rename }
@@ -56,7 +57,7 @@ fn table() -> Vec<Row> {
             RuntimeHost { RuntimeHostKind: Removed }
             Alert { AlertKind: Cleared }
             Effect { EffectKind: Requested, Withdrawn }
-            NoticeDelivery { DeliveryKind: Sent, Delivered, Failed, Parked, Suppressed };
+            NoticeDelivery { DeliveryKind: Sent };
     }
 }
 
