@@ -8,7 +8,6 @@
 mod emitters;
 mod envelopes;
 mod payloads;
-mod speed;
 
 use muster_wire::RawData;
 use std::path::PathBuf;
