@@ -7,7 +7,7 @@ use crate::observation::Observation;
 use crate::optimize::Saved;
 use crate::overflow::{KeepError, Waiting};
 use crate::prepare::{Prepared, Rules, Whole};
-use crate::recent::{Accepted, Held, Name, Recent};
+use crate::recent::{Accepted, Content, Held, Known, Name, Recent};
 use crate::reject::Reject;
 use crate::spool::{AppendError, Encode, Lane, Priority, Spool};
 use crate::watch::{self, Sighting, Watcher};
@@ -95,23 +95,29 @@ impl Intake {
     /// Makes all that was understood durable, in one commit a lane, and answers each in its place.
     pub(crate) async fn accept(&self, items: Vec<Result<Observation, Reject>>) -> Vec<Result<Accepted, Reject>> {
         let names: Vec<Option<Name>> = items.iter().map(|item| item.as_ref().ok().and_then(name)).collect();
+        let contents: Vec<Option<Content>> = items.iter().map(|item| item.as_ref().ok().map(Content::of)).collect();
         let mut held = self.0.recent.hold(names.iter().flatten().cloned().collect()).await;
         let mut results: Vec<Option<Result<Accepted, Reject>>> = Vec::with_capacity(items.len());
         let mut ready = BTreeMap::new();
         let mut first_of = BTreeMap::new();
         for (index, (item, name)) in items.into_iter().zip(&names).enumerate() {
             let known = name.as_ref().and_then(|name| **held.get(name)?);
-            if let Some(accepted) = known {
-                self.0.counts.repeated.add(1);
-                results.push(Some(Ok(accepted)));
+            if let Some(known) = known {
+                let result = repeated(name.as_ref(), &known, contents[index].as_ref());
+                if result.is_ok() {
+                    self.0.counts.repeated.add(1);
+                }
+                results.push(Some(result));
                 continue;
             }
             // Twice in one request: the later one waits for the result of the earlier.
-            if let Some(name) = name
-                && *first_of.entry(name).or_insert(index) != index
-            {
-                results.push(None);
-                continue;
+            if let Some(name) = name {
+                let first = *first_of.entry(name).or_insert(index);
+                if first != index {
+                    let conflict = conflict(Some(name), contents[first].as_ref(), contents[index].as_ref());
+                    results.push(conflict.map(Err));
+                    continue;
+                }
             }
             match self.ready(item).await {
                 Ok(item) => {
@@ -135,7 +141,7 @@ impl Intake {
                 results[index] = Some(result);
             }
         }
-        let results = settle(results, &names, &first_of, &mut held);
+        let results = settle(results, &names, &contents, &first_of, &mut held);
         for result in &results {
             if let Err(reject) = result {
                 self.0.counts.rejected(reject);
@@ -288,6 +294,19 @@ fn name(observation: &Observation) -> Option<Name> {
     key.or_else(|| observation.id.map(Name::Id))
 }
 
+/// The answer of the first time, unless an id was used for something else. A key names a request of this service's own
+/// hook, which may add to it what it did not know the first time.
+fn repeated(name: Option<&Name>, known: &Known, content: Option<&Content>) -> Result<Accepted, Reject> {
+    conflict(name, known.content.as_ref(), content).map_or(Ok(known.accepted), Err)
+}
+
+fn conflict(name: Option<&Name>, first: Option<&Content>, second: Option<&Content>) -> Option<Reject> {
+    match (name, first.zip(second)) {
+        (Some(Name::Id(id)), Some((first, second))) if !first.agrees(second) => Some(Reject::IdConflict(*id)),
+        _ => None,
+    }
+}
+
 fn encode(envelope: Arc<Envelope>) -> Encode {
     Box::new(move |origin| {
         let mut envelope = Arc::unwrap_or_clone(envelope);
@@ -305,14 +324,19 @@ fn encode(envelope: Arc<Envelope>) -> Encode {
 fn settle(
     results: Vec<Option<Result<Accepted, Reject>>>,
     names: &[Option<Name>],
+    contents: &[Option<Content>],
     first_of: &BTreeMap<&Name, usize>,
     held: &mut Held,
 ) -> Vec<Result<Accepted, Reject>> {
-    for (result, name) in results.iter().zip(names) {
+    for ((result, name), content) in results.iter().zip(names).zip(contents) {
         if let (Some(Ok(accepted)), Some(name)) = (result, name)
             && let Some(slot) = held.get_mut(name)
+            && slot.is_none()
         {
-            **slot = Some(*accepted);
+            **slot = Some(Known {
+                accepted: *accepted,
+                content: *content,
+            });
         }
     }
     let lost = || Err(Reject::Disk("nothing was written".to_owned()));

@@ -5,6 +5,7 @@
 
 use axum::http::StatusCode;
 use muster_domain::family::UnknownType;
+use muster_domain::ids::EventId;
 use muster_domain::names::NameError;
 use muster_runtime::http::Problem;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub(crate) enum Reject {
     UnknownKind(#[from] UnknownType),
     #[error("{0} is not published from a host: only agent.*, process.* and host.* are")]
     NotOurs(String),
+    #[error("id {0} is that of another observation, with another kind, session or data: give each an id of its own")]
+    IdConflict(EventId),
     #[error("{0} events are more than one request may bring")]
     TooMany(usize),
     #[error("too much is being read at once: try again later")]
@@ -67,6 +70,7 @@ impl Reject {
             Self::BadField { .. } => "bad-field",
             Self::UnknownKind(_) => "unknown-kind",
             Self::NotOurs(_) => "not-an-observation",
+            Self::IdConflict(_) => "id-conflict",
             Self::TooMany(_) => "too-many",
             Self::Busy => "busy",
             Self::Full => "spool-full",
@@ -84,6 +88,7 @@ impl Reject {
             | Self::MissingSession
             | Self::MissingHook => StatusCode::BAD_REQUEST,
             Self::UnknownAgent(_) => StatusCode::NOT_FOUND,
+            Self::IdConflict(_) => StatusCode::CONFLICT,
             Self::Truncated | Self::TooMany(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BadName(_)
             | Self::BadHookName(_)

@@ -1,7 +1,7 @@
 //! Which names were answered lately, read back from the end of the spool: a hook whose ingest was killed after the write
 //! and before the answer asks again, and its observation is there already.
 
-use crate::recent::{Accepted, Name, Recent};
+use crate::recent::{Accepted, Content, Known, Name, Recent};
 use crate::spool::{Lane, Spool, StoreError};
 use muster_wire::Envelope;
 use serde::Deserialize;
@@ -37,14 +37,17 @@ pub(super) async fn recent(spool: &Spool) -> Result<Recent, StoreError> {
                 let Ok(envelope) = Envelope::decode(&record.bytes) else {
                     continue;
                 };
-                let accepted = Accepted {
-                    id: envelope.id,
-                    seq: record.seq,
+                let known = Known {
+                    accepted: Accepted {
+                        id: envelope.id,
+                        seq: record.seq,
+                    },
+                    content: Some(Content::stored(&envelope.event_type, envelope.session.as_ref())),
                 };
                 let key = serde_json::from_str::<Noted>(envelope.data.get())
                     .ok()
                     .and_then(|noted| noted.muster.key);
-                recent.remember(key.map_or(Name::Id(envelope.id), |key| Name::Key(key.into())), accepted);
+                recent.remember(key.map_or(Name::Id(envelope.id), |key| Name::Key(key.into())), known);
             }
         }
     }

@@ -1,4 +1,4 @@
-use crate::rig::{Hub, Place, SOON, assert_counts_are_whole};
+use crate::rig::{Hub, Ingest, Place, SOON, assert_counts_are_whole};
 use muster_testkit::eventually;
 use muster_wire::Filter;
 use muster_wire::frame::ServerFrame;
@@ -79,6 +79,48 @@ async fn events_come_alone_in_arrays_and_in_lines() {
     })
     .await;
     assert_eq!(printed[0].1.origin.unwrap().seq, 1, "lines are counted apart");
+}
+
+#[tokio::test]
+async fn one_id_for_two_observations_is_refused_also_after_a_kill() {
+    const ID: &str = "0198f3c2-0000-7000-8000-00000000000b";
+    let hub = Hub::start().await;
+    let place = Place::new("web-01", &hub.server.client_url());
+    let mut ingest = place.start().await;
+    let event =
+        |session: &str, data: Value| json!({"kind": "agent.turn.note", "session": session, "id": ID, "data": data});
+    let said = event("s", json!({"a": 1, "b": 2}));
+    let send =
+        async |ingest: &Ingest, body: &Value| ingest.post("/v1/events", "application/json", body.to_string()).await;
+    let first = send(&ingest, &said).await.json();
+    let reordered = event("s", json!({"b": 2, "a": 1}));
+    assert_eq!(send(&ingest, &reordered).await.json(), first, "the same again");
+    for other in [event("other", json!({"a": 1, "b": 2})), event("s", json!({"a": 2}))] {
+        let refused = send(&ingest, &other).await;
+        assert_eq!((refused.status, refused.problem().as_str()), (409, "id-conflict"));
+    }
+    let fresh = |session: &str| json!({"kind": "agent.turn.note", "session": session, "id": "0198f3c2-0000-7000-8000-00000000000c"});
+    let batch = send(
+        &ingest,
+        &json!([said, event("other", json!({})), fresh("s"), fresh("t")]),
+    )
+    .await
+    .json();
+    assert_eq!(batch["accepted"].as_array().unwrap().len(), 2, "{batch}");
+    let refused: Vec<_> = batch["rejected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|no| (&no["index"], &no["type"]))
+        .collect();
+    assert_eq!(
+        refused,
+        [(&json!(1), &json!("id-conflict")), (&json!(3), &json!("id-conflict"))]
+    );
+    ingest.process.kill9().await;
+    let ingest = place.start().await;
+    assert_eq!(send(&ingest, &said).await.json(), first, "the same again after a kill");
+    assert_eq!(send(&ingest, &event("other", json!({}))).await.status, 409);
 }
 
 #[tokio::test]
