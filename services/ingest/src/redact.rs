@@ -1,8 +1,8 @@
 //! Secrets do not leave the host: they are taken out before anything is written to disk.
 //!
-//! Two ways in: a text that *looks* like a secret, wherever it stands ([`patterns`]), and any text under a key that
-//! *says* it is one. What is found becomes `[redacted:<kind>]`, which holds no quote and no backslash, so that JSON kept
-//! inside a string stays JSON. A payload without secrets is neither copied nor changed.
+//! Two ways in: a text that *looks* like a secret, wherever it stands, as a key too ([`patterns`]), and any text under a
+//! key that *says* it is one. What is found becomes `[redacted:<kind>]`, which holds no quote and no backslash, so that
+//! JSON kept inside a string stays JSON. A payload without secrets is neither copied nor changed.
 
 mod patterns;
 #[cfg(test)]
@@ -10,7 +10,7 @@ mod tests;
 
 use patterns::{PATTERNS, Rule};
 use regex::{Captures, Regex, RegexSet};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What stands for a text whose key said that it is secret.
 const BY_KEY: &str = "[redacted:key]";
@@ -43,15 +43,38 @@ impl Redactor {
         match value {
             Value::String(text) => self.redact_in(text),
             Value::Array(items) => items.iter_mut().map(|item| self.redact(item)).sum(),
-            Value::Object(members) => members
-                .iter_mut()
-                .map(|(key, value)| {
-                    let named = if says_secret(key) { hide(value) } else { 0 };
-                    named + self.redact(value)
-                })
-                .sum(),
+            Value::Object(members) => {
+                let texts: u64 = members
+                    .iter_mut()
+                    .map(|(key, value)| {
+                        let named = if says_secret(key) { hide(value) } else { 0 };
+                        named + self.redact(value)
+                    })
+                    .sum();
+                texts + self.redact_keys(members)
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) => 0,
         }
+    }
+
+    /// Takes the secrets out of the keys themselves. Two keys that become the same are numbered, so that neither loses what
+    /// is under it.
+    fn redact_keys(&self, members: &mut Map<String, Value>) -> u64 {
+        if !members.keys().any(|key| self.any.is_match(key)) {
+            return 0;
+        }
+        let mut found = 0;
+        for (mut key, value) in std::mem::take(members) {
+            found += self.redact_in(&mut key);
+            let mut free = key.clone();
+            let mut number = 1;
+            while members.contains_key(&free) {
+                number += 1;
+                free = format!("{key} {number}");
+            }
+            members.insert(free, value);
+        }
+        found
     }
 
     fn redact_in(&self, text: &mut String) -> u64 {

@@ -137,6 +137,19 @@ fn a_key_that_says_secret_hides_its_text_whatever_it_looks_like() {
 }
 
 #[test]
+fn a_secret_that_is_a_key_goes_and_what_is_under_it_stays() {
+    let token = |last: &str| secret("ghp_", &format!("A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r{last}"));
+    let mut value = json!({"a": {format!("k {}", token("1")): 1, "plain": 2, format!("k {}", token("2")): 3}});
+    let redactor = Redactor::new().unwrap();
+    assert_eq!(redactor.redact(&mut value), 2);
+    assert_eq!(
+        value,
+        json!({"a": {"k [redacted:github-token]": 1, "plain": 2, "k [redacted:github-token] 2": 3}})
+    );
+    assert_eq!(redactor.redact(&mut value), 0);
+}
+
+#[test]
 fn redacting_twice_changes_nothing_more() {
     let redactor = Redactor::new().unwrap();
     let mut value = json!({"password": "a", "text": "password=hunter22 Authorization: Bearer abcdefgh1 x://u:p4ss@h CLAUDE_CODE_MESSAGING_TOKEN=q1w2"});
