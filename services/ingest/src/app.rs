@@ -16,7 +16,7 @@ use crate::prepare::Rules;
 use crate::presence::{Identity, Presence};
 use crate::redact::Redactor;
 use crate::socket::Desk;
-use crate::spool::{Lane, Spool};
+use crate::spool::{Lane, OpenError, Spool};
 use crate::watch::{Here, News, Watch, Watcher};
 use crate::{http, report, socket};
 use anyhow::Context as _;
@@ -37,7 +37,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -61,7 +61,7 @@ pub struct App {
     watch: Option<Watch>,
     tcp: TcpListener,
     socket_path: PathBuf,
-    unix: UnixListener,
+    unix: socket::Bound,
 }
 
 impl App {
@@ -70,15 +70,25 @@ impl App {
     /// # Errors
     /// When a name, folder, port or socket cannot be had.
     pub async fn build(config: Config, context: Context) -> anyhow::Result<Self> {
-        let host = config.host.resolved()?;
-        let dir = config.spool.resolved()?;
+        let host = config.host.resolved().map_err(misconfigured)?;
+        let dir = config.spool.resolved().map_err(misconfigured)?;
         // For this user alone: what agents say is in it.
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&dir)
             .with_context(|| format!("making {}", dir.display()))?;
-        let spool = Spool::open(&dir, config.spool.options()).map_err(unavailable)?;
+        let spool = Spool::open(&dir, config.spool.options()).map_err(|error| match error {
+            OpenError::Reserve { .. } => misconfigured(anyhow::Error::new(error).context("spool.max_bytes")),
+            error => unavailable(error),
+        })?;
+        if let Some(aside) = spool.set_aside() {
+            tracing::error!(
+                aside = %aside.display(),
+                "the spool's store was damaged and is set aside whole; a new one was begun under a new producer. \
+                 What the hub did not have yet is only in the file set aside: rescue it with `sqlite3 … .recover`, then delete it"
+            );
+        }
         let here = Here::find();
         let identity = Identity::mint(&dir, &here)?;
         let waiting = Waiting::open(dir.join("payloads"), config.spool.overflow_max_bytes.as_u64())
@@ -96,12 +106,16 @@ impl App {
             optimizer: Optimizer::new(config.optimizer.clone())?,
         };
         let profile = config.host.profile.clone();
-        let intake = Intake::open(rules, profile, spool, Arc::clone(&waiting), counts.clone(), watcher).await?;
+        let intake = Intake::open(rules, profile, spool, Arc::clone(&waiting), counts.clone(), watcher)
+            .await
+            .with_context(|| format!("reading the spool in {}", dir.display()))
+            .map_err(unavailable)?;
         let tcp = TcpListener::bind(config.http.listen).await;
         let tcp = tcp
             .with_context(|| format!("listening on {}", config.http.listen))
             .map_err(unavailable)?;
-        let socket_path = config.socket.resolved()?;
+        let socket_path = config.socket.resolved().map_err(misconfigured)?;
+        socket::check(&socket_path).map_err(misconfigured)?;
         let unix = socket::bind(&socket_path).await.map_err(unavailable)?;
         let bus = Bus::connect_lazy(&config.nats.options(&context.instance)).await?;
         Ok(Self {
@@ -161,6 +175,10 @@ impl App {
             drain, metrics, health, ..
         } = context;
         report::started(&intake, identity.instance, watch.is_some()).await;
+        drain.part(
+            "spool",
+            report::spool(intake.clone(), health.condition("spool"), drain.token()),
+        );
 
         let surfaces = TaskTracker::new();
         let budget = Budget::new(config.intake.in_flight_max_bytes.as_u64());
@@ -190,6 +208,7 @@ impl App {
             socket::serve(
                 unix,
                 Arc::new(desk),
+                health.condition("socket"),
                 config.socket.max_connections,
                 surfaces.clone(),
                 drain.token(),
@@ -301,9 +320,12 @@ async fn tell(intake: Intake, news: News) -> bool {
     }
 }
 
-/// What a supervisor may try again.
+/// What a supervisor may try again. The failure says it all: in a chain with its cause it would be said twice.
 fn unavailable(error: impl Into<anyhow::Error>) -> anyhow::Error {
-    let error = error.into();
-    let failure = Failure::Unavailable(format!("{error:#}"));
-    error.context(failure)
+    Failure::Unavailable(format!("{:#}", error.into())).into()
+}
+
+/// What only another configuration helps against.
+fn misconfigured(error: anyhow::Error) -> anyhow::Error {
+    Failure::Config(format!("{error:#}")).into()
 }

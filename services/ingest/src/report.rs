@@ -7,6 +7,7 @@ use crate::observation::Observation;
 use muster_bus::Bus;
 use muster_domain::family::{EventType, HostStatusKind};
 use muster_domain::ids::InstanceId;
+use muster_runtime::health::Condition;
 use muster_wire::data::host::{Reason, Started};
 use serde::Serialize;
 use serde_json::Value;
@@ -16,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 /// A hub that is back sooner was not worth a word.
 const AWAY: Duration = Duration::from_secs(10);
+/// How often it is looked whether the spool is still there.
+const LOOK: Duration = Duration::from_secs(1);
 /// How often sizes are measured.
 const MEASURE: Duration = Duration::from_secs(5);
 
@@ -41,6 +44,37 @@ pub(crate) async fn started(intake: &Intake, instance: InstanceId, watches: bool
         capabilities: BTreeMap::from([("process.lifecycle".to_owned(), watches)]),
     };
     say(intake, HostStatusKind::Started, started).await;
+}
+
+/// Keeps the spool's place in readiness, and says first of all when it is not the one that was here before. Runs until
+/// `stop`.
+pub(crate) async fn spool(intake: Intake, condition: Condition, stop: CancellationToken) -> anyhow::Result<()> {
+    let aside = intake.spool().set_aside().map(|path| {
+        let path = path.display();
+        format!("the spool was damaged and is set aside as {path}: what the hub did not have yet is only there")
+    });
+    if let Some(reason) = aside.clone() {
+        say(&intake, HostStatusKind::Degraded, Reason { reason }).await;
+    }
+    let mut kept = true;
+    loop {
+        let was = std::mem::replace(&mut kept, intake.spool().is_in_place());
+        match &aside {
+            _ if !kept => {
+                let reason = "the spool's store was moved or deleted: put it back, or restart to begin a new one";
+                if was {
+                    tracing::error!("{reason}");
+                }
+                condition.set_failed(reason);
+            }
+            Some(reason) => condition.set_degraded(reason),
+            None => condition.set_ok(),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+    }
 }
 
 /// Tells when the hub is away for long and back again, and keeps the gauges. Runs until `stop`.

@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::error::{AppendError, OpenError, StoreError};
 pub use self::record::{Lane, LaneStats, Options, Origin, Parked, Priority, Stats, Stored};
+use self::store::Place;
 use self::writer::{Append, Order, Shared, View, Writer};
 
 /// Encodes a record once its origin is known. Runs on the writer thread: pure, quick, never panicking.
@@ -40,13 +41,23 @@ pub struct Spool {
     shared: Arc<Shared>,
     reader: Arc<Mutex<Connection>>,
     max_bytes: u64,
+    place: Arc<Place>,
+    set_aside: Option<Arc<Path>>,
+}
+
+/// The store, read as far as every start reads it.
+struct Opened {
+    writer: Writer,
+    view: watch::Receiver<View>,
+    reader: Connection,
 }
 
 /// Enough for every hook of a busy host to wait at once; beyond it, callers wait for a place.
 const ORDERS_WAITING_MAX: usize = 1024;
 
 impl Spool {
-    /// Opens the spool in `dir`, making it when missing. Blocks for a few milliseconds: call it while building the service.
+    /// Opens the spool in `dir`, making it when missing. One that is damaged is set aside whole and a new one begun, under a
+    /// new producer: a host that takes no observations any more loses all that follow. Blocks for a few milliseconds: call it while building the service.
     ///
     /// # Errors
     /// When another process holds it (named by its pid), its options contradict each other, or the disk fails.
@@ -58,23 +69,59 @@ impl Spool {
             });
         }
         let held = lock::take(dir)?;
-        let store = store::Store::open(dir)?;
-        let reader = store::open_reader(dir)?;
-        let max_bytes = options.max_bytes;
-        let (orders, queue) = mpsc::channel(ORDERS_WAITING_MAX);
-        let (writer, view) = Writer::new(store, options)?;
-        let shared = writer.shared();
-        writer.start(queue, held).map_err(|source| OpenError::Io {
+        let io = |source| OpenError::Io {
             dir: dir.to_owned(),
             source,
+        };
+        let engine = |source| OpenError::Engine {
+            path: store::path(dir),
+            source,
+        };
+        let max_bytes = options.max_bytes;
+        let opened = if store::is_only_log(dir) {
+            None
+        } else {
+            match Opened::at(dir, options.clone()) {
+                Err(error) if error::is_damage(&error) => None,
+                opened => Some(opened.map_err(engine)?),
+            }
+        };
+        let (opened, set_aside) = match opened {
+            Some(opened) => (opened, None),
+            None => {
+                let aside = store::set_aside(dir).map_err(io)?;
+                (Opened::at(dir, options).map_err(engine)?, Some(aside.into()))
+            }
+        };
+        let Opened { writer, view, reader } = opened.map_err(|found| OpenError::Newer {
+            found,
+            known: store::FORMAT,
         })?;
+        let (orders, queue) = mpsc::channel(ORDERS_WAITING_MAX);
+        let shared = writer.shared();
+        let place = writer.place();
+        writer.start(queue, held).map_err(io)?;
         Ok(Self {
             orders,
             view,
             shared,
             reader: Arc::new(Mutex::new(reader)),
             max_bytes,
+            place,
+            set_aside,
         })
+    }
+
+    /// Where a damaged store was moved when this one was opened in its place.
+    #[must_use]
+    pub fn set_aside(&self) -> Option<&Path> {
+        self.set_aside.as_deref()
+    }
+
+    /// Whether the store is still where it was opened. One that was moved or deleted takes nothing any more.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        self.place.is_kept()
     }
 
     /// Makes one record durable; returns when it is.
@@ -295,6 +342,19 @@ impl Spool {
         Ok(tokio::task::spawn_blocking(read)
             .await
             .map_err(|_| StoreError::Closed)??)
+    }
+}
+
+impl Opened {
+    /// Or the later version's format that it is in.
+    fn at(dir: &Path, options: Options) -> rusqlite::Result<Result<Self, u32>> {
+        let store = match store::Store::open(dir)? {
+            Ok(store) => store,
+            Err(format) => return Ok(Err(format)),
+        };
+        let reader = store::open_reader(dir)?;
+        let (writer, view) = Writer::new(store, options, Place::of(dir))?;
+        Ok(Ok(Self { writer, view, reader }))
     }
 }
 

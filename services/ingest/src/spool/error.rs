@@ -1,6 +1,7 @@
 //! What can go wrong with the spool, by who should act: the operator (`OpenError`), the agent, later (`AppendError::Full`),
 //! or whoever keeps the disk (`StoreError`).
 
+use rusqlite::ErrorCode;
 use std::{io, path::PathBuf, sync::Arc};
 
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +20,8 @@ pub enum OpenError {
     Newer { found: u32, known: u32 },
     #[error("cannot use the spool directory {}", dir.display())]
     Io { dir: PathBuf, source: io::Error },
-    #[error("cannot open the spool's store: check the disk under it")]
-    Engine(#[from] rusqlite::Error),
+    #[error("cannot open the spool's store {}: check the disk under it, and who may read and write the file", path.display())]
+    Engine { path: PathBuf, source: rusqlite::Error },
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -37,8 +38,21 @@ pub enum AppendError {
 pub enum StoreError {
     #[error("the spool's store failed: check space and health of the disk under it")]
     Engine(#[source] Arc<rusqlite::Error>),
+    /// What is written to a file that has no name any more is gone with this process.
+    #[error(
+        "the spool's store was moved or deleted under the running service: put it back, or restart to begin a new one"
+    )]
+    Displaced,
     #[error("the spool is closed")]
     Closed,
+}
+
+/// Whether the file itself is broken, so that no later attempt can succeed either.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
 }
 
 impl From<rusqlite::Error> for StoreError {

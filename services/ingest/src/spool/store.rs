@@ -7,7 +7,10 @@
 mod lane;
 mod read;
 
-use std::path::Path;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use muster_domain::ids::ProducerId;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -15,9 +18,9 @@ use uuid::Builder;
 
 pub(super) use self::read::{open_reader, parked, parked_counts, read_from, stored_at};
 use self::read::{producer, unsigned};
-use super::{Lane, OpenError, Origin, Parked, Stored, unix_ms};
+use super::{Lane, Origin, Parked, Stored, unix_ms};
 
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 const FILE: &str = "spool.db";
 /// SQLite's own default, named because used bytes and the write-ahead log are counted in it.
 pub(super) const PAGE_BYTES: u64 = 4096;
@@ -46,6 +49,55 @@ pub(super) struct Store {
     connection: Connection,
 }
 
+/// Which file it is: a path may come to name another.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    inode: Option<(u64, u64)>,
+}
+
+impl Place {
+    /// The file in `dir` as it is now.
+    pub(super) fn of(dir: &Path) -> Self {
+        let path = dir.join(FILE);
+        let inode = inode(&path);
+        Self { path, inode }
+    }
+
+    /// Whether the path still names that file.
+    pub(super) fn is_kept(&self) -> bool {
+        inode(&self.path) == self.inode
+    }
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// Whether there is nothing but a log: it would be dropped for one that belongs to no store.
+pub(super) fn is_only_log(dir: &Path) -> bool {
+    let size = |name: &str| fs::metadata(dir.join(name)).map_or(0, |file| file.len());
+    size(FILE) == 0 && size("spool.db-wal") > 0
+}
+
+/// Where the store lies in `dir`.
+pub(super) fn path(dir: &Path) -> PathBuf {
+    dir.join(FILE)
+}
+
+/// Moves a store that cannot be read to another name, with its log: what it holds may still be worth a rescue.
+pub(super) fn set_aside(dir: &Path) -> io::Result<PathBuf> {
+    let aside = format!("{FILE}.damaged-{}", unix_ms());
+    // The log first: left behind, it would be taken for that of the store that comes next.
+    for part in ["-wal", "-shm", ""] {
+        match fs::rename(dir.join(format!("{FILE}{part}")), dir.join(format!("{aside}{part}"))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(dir.join(aside))
+}
+
 /// Where a lane stood when it was opened.
 pub(super) struct Position {
     pub(super) first: u64,
@@ -60,8 +112,9 @@ pub(super) struct Record {
 }
 
 impl Store {
-    pub(super) fn open(dir: &Path) -> Result<Self, OpenError> {
-        let mut connection = Connection::open(dir.join(FILE))?;
+    /// None where it is in a format of a later version, which is returned.
+    pub(super) fn open(dir: &Path) -> rusqlite::Result<Result<Self, u32>> {
+        let mut connection = Connection::open(path(dir))?;
         let found: u32 = connection.query_row("pragma user_version", [], |row| row.get(0))?;
         if found == 0 {
             connection.execute_batch(LAYOUT)?;
@@ -76,11 +129,9 @@ impl Store {
                 transaction.commit()?;
             }
             FORMAT => {}
-            found => {
-                return Err(OpenError::Newer { found, known: FORMAT });
-            }
+            found => return Ok(Err(found)),
         }
-        Ok(Self { connection })
+        Ok(Ok(Self { connection }))
     }
 
     pub(super) fn producer(&self) -> rusqlite::Result<ProducerId> {

@@ -19,7 +19,7 @@ use std::{
 
 use super::{
     AppendError, Encode, Lane, Options, Origin, Priority, StoreError,
-    store::{PAGE_BYTES, Record, Store},
+    store::{PAGE_BYTES, Place, Record, Store},
 };
 use muster_domain::ids::ProducerId;
 use tokio::{
@@ -74,6 +74,7 @@ pub(super) struct Shared {
 
 pub(super) struct Writer {
     store: Store,
+    place: Arc<Place>,
     options: Options,
     shared: Arc<Shared>,
     view: watch::Sender<View>,
@@ -95,7 +96,7 @@ impl View {
 }
 
 impl Writer {
-    pub(super) fn new(store: Store, options: Options) -> rusqlite::Result<(Self, watch::Receiver<View>)> {
+    pub(super) fn new(store: Store, options: Options, place: Place) -> rusqlite::Result<(Self, watch::Receiver<View>)> {
         let shared = Arc::new(Shared::default());
         let mut saved_acked = [0; 2];
         let mut lanes = [Span { first: 1, last: 0 }; 2];
@@ -114,6 +115,7 @@ impl Writer {
         });
         let mut writer = Self {
             store,
+            place: Arc::new(place),
             options,
             shared,
             view,
@@ -130,6 +132,10 @@ impl Writer {
 
     pub(super) fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
+    }
+
+    pub(super) fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place)
     }
 
     /// Runs until closed or until every handle is gone; `held` is let go of last.
@@ -228,8 +234,10 @@ impl Writer {
         }
         let stored = if records.is_empty() {
             Ok(())
+        } else if self.place.is_kept() {
+            self.store.insert(&records).map_err(StoreError::from)
         } else {
-            self.store.insert(&records)
+            Err(StoreError::Displaced)
         };
         if let Err(error) = &stored {
             tracing::error!(%error, records = records.len(), "the spool could not store; its callers were told");
@@ -238,7 +246,6 @@ impl Writer {
         } else if !records.is_empty() {
             self.view.send_modify(|view| view.lanes = lanes);
         }
-        let stored = stored.map_err(StoreError::from);
         for (reply, origins) in waiting {
             // A caller that went away finds its record on the hub all the same.
             let _ = reply.send(stored.clone().map(|()| origins).map_err(AppendError::from));

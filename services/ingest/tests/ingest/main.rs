@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod client;
+mod displaced;
 mod forwarding;
 mod full;
 mod large;

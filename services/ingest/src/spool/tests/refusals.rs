@@ -48,6 +48,53 @@ async fn a_spool_of_a_newer_format_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_damaged_spool_is_set_aside_whole_and_a_new_one_begun() {
+    for keep in [0, 100, 4096, 20_000] {
+        let dir = TempDir::new().unwrap();
+        let spool = open(dir.path());
+        append_many(&spool, Lane::Events, 2000).await;
+        let producer = spool.producer();
+        spool.close().await;
+        drop(spool);
+        let path = dir.path().join("spool.db");
+        // Left in the log, everything would be recovered from it.
+        let checkpoint = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .query_row("pragma wal_checkpoint(truncate)", [], checkpoint)
+            .unwrap();
+        drop(connection);
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(keep).unwrap();
+        if keep == 0 {
+            std::fs::write(dir.path().join("spool.db-wal"), "what was logged").unwrap();
+        }
+        let spool = open(dir.path());
+        let aside = spool.set_aside().unwrap();
+        assert!(aside.to_str().unwrap().contains("spool.db.damaged-"), "{aside:?}");
+        assert_eq!(std::fs::metadata(aside).unwrap().len(), keep, "nothing of it is lost");
+        assert_ne!(spool.producer(), producer, "the gap stays visible");
+        assert_eq!(append(&spool, Lane::Events, "new").await.seq, 1);
+        spool.close().await;
+        assert_eq!(open(dir.path()).set_aside(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_was_deleted_under_it_takes_nothing() {
+    let dir = TempDir::new().unwrap();
+    let spool = open(dir.path());
+    assert!(spool.is_in_place());
+    std::fs::remove_dir_all(dir.path()).unwrap();
+    assert!(!spool.is_in_place());
+    let refused = spool.append(Lane::Events, Priority::High, |_| Vec::new()).await;
+    assert!(
+        matches!(refused, Err(AppendError::Store(StoreError::Displaced))),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_reserve_that_leaves_nothing_is_refused() {
     let dir = TempDir::new().unwrap();
     let sizes = Options {
