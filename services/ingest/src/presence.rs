@@ -19,7 +19,7 @@ use muster_wire::limits::{PRESENCE_INTERVAL, PRESENCE_TTL};
 use muster_wire::topology::PRESENCE;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -97,6 +97,10 @@ pub(crate) struct Presence {
     standing: watch::Sender<Standing>,
     /// The revision of our own last write.
     revision: Option<u64>,
+    /// The revision at which somebody else's card was first seen, and when.
+    other: Option<(u64, Instant)>,
+    /// Whether the log says already that the other lives, or that it may not.
+    told: Option<bool>,
 }
 
 impl Presence {
@@ -117,6 +121,8 @@ impl Presence {
             condition,
             standing,
             revision: None,
+            other: None,
+            told: None,
         };
         (presence, receiver)
     }
@@ -156,7 +162,7 @@ impl Presence {
                     let ours = holder.is_some()
                         && (holder == self.identity.predecessor || holder == Some(self.identity.instance));
                     if !ours {
-                        self.refused(holder);
+                        self.refused(holder, revision);
                         return Ok(());
                     }
                     Some(revision)
@@ -166,6 +172,7 @@ impl Presence {
         match self.bucket.put_with_ttl(&self.key, card, PRESENCE_TTL, expected).await {
             Ok(revision) => {
                 self.revision = Some(revision);
+                (self.other, self.told) = (None, None);
                 self.condition.set_ok();
                 self.standing.send_replace(Standing::Held);
                 Ok(())
@@ -179,17 +186,33 @@ impl Presence {
         }
     }
 
-    fn refused(&self, holder: Option<InstanceId>) {
+    /// A holder that has not renewed since it was first seen may be a process that was killed; only one that has is alive
+    /// for sure.
+    fn refused(&mut self, holder: Option<InstanceId>, revision: u64) {
+        let (first_seen, since) = *self.other.get_or_insert((revision, Instant::now()));
+        let lives = first_seen != revision || since.elapsed() > PRESENCE_TTL;
         let holder = holder.map_or_else(
             || "something that is no ingest".to_owned(),
             |instance| format!("instance {instance}"),
         );
-        let reason = format!(
-            "host name {} is held by {holder}; this is instance {}: give one of them another host.name",
-            self.key, self.identity.instance
-        );
-        if self.standing.send_replace(Standing::Refused) != Standing::Refused {
-            tracing::error!("{reason}");
+        let (key, own) = (&self.key, self.identity.instance);
+        let reason = if lives {
+            format!("host name {key} is held by {holder}; this is instance {own}: give one of them another host.name")
+        } else {
+            format!(
+                "host name {key} was held until a moment ago by {holder}; this is instance {own}: waiting up to {} s for it \
+                 to expire; if two ingests share the name, give one of them another host.name",
+                PRESENCE_TTL.as_secs()
+            )
+        };
+        self.standing.send_replace(Standing::Refused);
+        if self.told != Some(lives) {
+            self.told = Some(lives);
+            if lives {
+                tracing::error!("{reason}");
+            } else {
+                tracing::warn!("{reason}");
+            }
         }
         self.condition.set_degraded(reason);
     }

@@ -26,7 +26,7 @@ async fn a_name_that_another_ingest_holds_is_refused_and_both_are_named() {
             .as_str()
             .unwrap_or_default()
             .to_owned();
-        if reason.contains(&holder) {
+        if reason.contains(&format!("is held by instance {holder}")) {
             Ok(reason)
         } else {
             Err(ready)
@@ -42,6 +42,30 @@ async fn a_name_that_another_ingest_holds_is_refused_and_both_are_named() {
     // On its way out the first gives the name back, and the second goes on.
     first.process.terminate(Duration::from_secs(10)).await;
     hub.hooks("web-01", 2).await;
+}
+
+#[tokio::test]
+async fn a_new_spool_after_a_kill_waits_for_the_name_and_says_so() {
+    let hub = Hub::start().await;
+    let mut killed = Place::new("web-01", &hub.server.client_url()).start().await;
+    let before = eventually(SOON, async || card(&hub).await).await;
+    killed.process.kill9().await;
+    let place = Place::new("web-01", &hub.server.client_url());
+    let ingest = place.start().await;
+    eventually(SOON, async || {
+        let ready = ingest.get("/readyz").await.json();
+        let reason = ready["conditions"]["presence"]["reason"].as_str().unwrap_or_default();
+        if reason.contains("was held until a moment ago") {
+            Ok(())
+        } else {
+            Err(ready)
+        }
+    })
+    .await;
+    eventually(SOON, async || {
+        card(&hub).await.filter(|card| card["instance"] != before["instance"])
+    })
+    .await;
 }
 
 #[tokio::test]
