@@ -78,9 +78,12 @@ impl App {
             .mode(0o700)
             .create(&dir)
             .with_context(|| format!("making {}", dir.display()))?;
-        let spool = Spool::open(&dir, config.spool.options()).map_err(|error| match error {
-            OpenError::Reserve { .. } => misconfigured(anyhow::Error::new(error).context("spool.max_bytes")),
-            error => unavailable(error),
+        let spool = Spool::open(&dir, config.spool.options()).map_err(|error| {
+            if matches!(error, OpenError::Reserve { .. }) {
+                misconfigured(anyhow::Error::new(error).context("spool.max_bytes"))
+            } else {
+                unavailable(error)
+            }
         })?;
         if let Some(aside) = spool.set_aside() {
             tracing::error!(
