@@ -1,35 +1,42 @@
 //! `muster run -- CMD…`: wraps a process and reports what it prints, uses and returns.
 //!
 //! To whoever calls it, it is the command: standard input and error are the command's own, its output passes through
-//! unchanged and at once, and so does its exit status. What is printed is read on the way (`lines`) into turns, usage and
-//! transcript (`session`) and told to this host's ingest (`reporter`). The command never waits for that longer than
-//! [`reporter::ROOM`] in all: with ingest away it runs on, and the last line says how much was not reported.
+//! unchanged, whole and at once, and so does its exit status. Beside the copy (`telling`), what is printed is read (`lines`)
+//! into turns, usage and transcript (`session`) and told to this host's ingest (`reporter`). The command never waits for
+//! that longer than [`telling::ROOM`] in all: with ingest away it runs on, and the last line says how much was not reported.
 
 mod lines;
 mod process;
 mod reporter;
 mod session;
+mod telling;
 
 use crate::args::Global;
 use crate::{output, socket};
 use anyhow::Context as _;
-use lines::Lines;
 use muster_domain::names::{AgentName, RunId};
-use muster_runtime::exit::Failure;
+use muster_runtime::exit::{self, Failure};
 use process::Started;
-use reporter::Reporter;
+use reporter::{Missed, Reporter};
 use session::Session;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
+use telling::Telling;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::time::timeout;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// How long output is waited for after the command's end, once it is quiet: something it started may hold the pipe open.
+/// How long more output is waited for after the command's end: something it started may hold the pipe open.
 const QUIET: Duration = Duration::from_secs(1);
+/// How long a session stays without a name, and so unseen; an agent that names its session with its first line starts up
+/// first, which takes some seconds on a busy machine.
+const NAMELESS: Duration = Duration::from_secs(1);
+const NAMELESS_AGENT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -70,71 +77,90 @@ pub(crate) async fn run(args: Args, _global: &Global) -> anyhow::Result<ExitCode
         .with_context(|| Failure::Usage(format!("cannot run {}", Path::new(program).display())))?;
     let stdout = child.stdout.take().context("invariant: the output is piped")?;
     let started = Started::of(&child, program);
-    let mut reporter = Reporter::start(args.socket.or_else(socket::path), agent);
-    let mut session = Session::new(run);
-    reporter.report(session.started(&started)).await;
-
-    let status = {
-        let tee = tee(stdout, &mut session, &mut reporter);
-        tokio::pin!(tee);
-        attend(&mut child, signals, tee).await?
+    let nameless = if names_its_session(&agent) {
+        NAMELESS_AGENT
+    } else {
+        NAMELESS
     };
-    let reported = session.ended(&started, process::told(status));
-    reporter.report(reported).await;
-    let missed = reporter.finish().await;
-    if missed > 0 {
+    let reporter = Reporter::start(args.socket.or_else(socket::path), agent);
+    let mut telling = Telling::start(Session::new(run), reporter, &started, nameless);
+
+    let ended = CancellationToken::new();
+    let (status, copied) = {
+        let copy = copy(stdout, &mut telling, &ended);
+        tokio::pin!(copy);
+        attend(&mut child, signals, copy, &ended).await?
+    };
+    let missed = telling.finish(&started, process::told(status)).await?;
+    if missed != Missed::default() {
         output::remark(&format!(
-            "muster: {missed} events of this run were not reported: ingest did not take them"
+            "muster: {missed} of this run were not reported: ingest did not take them"
         ));
     }
-    Ok(ExitCode::from(process::code(status)))
+    match copied {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            output::remark(&format!("muster: the command's output could not be passed on: {error}"));
+            let code = process::code(status);
+            Ok(ExitCode::from(if code == 0 { exit::BUG } else { code }))
+        }
+        Ok(()) | Err(_) => Ok(ExitCode::from(process::code(status))),
+    }
 }
 
-/// Waits for the command while its output goes through, and hands signals on to it.
+/// Waits for the command and all of its output, and hands signals on to it; once it ended, a signal is ours.
 async fn attend(
     child: &mut Child,
     mut signals: process::Signals,
-    mut tee: std::pin::Pin<&mut impl Future<Output = ()>>,
-) -> anyhow::Result<std::process::ExitStatus> {
-    let mut silent = false;
-    loop {
+    mut copy: std::pin::Pin<&mut impl Future<Output = io::Result<()>>>,
+    ended: &CancellationToken,
+) -> anyhow::Result<(std::process::ExitStatus, io::Result<()>)> {
+    let mut copied = None;
+    let status = loop {
         tokio::select! {
-            () = &mut tee, if !silent => silent = true,
+            result = &mut copy, if copied.is_none() => copied = Some(result),
             signal = signals.next() => process::pass_on(child, signal),
-            status = child.wait() => {
-                let status = status.context("waiting for the command")?;
-                if !silent {
-                    // The reader itself notices the end, or that nothing more comes.
-                    let _ = timeout(QUIET, tee).await;
-                }
-                return Ok(status);
-            }
+            status = child.wait() => break status.context("waiting for the command")?,
         }
+    };
+    ended.cancel();
+    let copied = match copied {
+        Some(copied) => copied,
+        None => tokio::select! {
+            result = copy => result,
+            _ = signals.next() => Ok(()),
+        },
+    };
+    Ok((status, copied))
+}
+
+/// Passes the command's output through as it comes, to its end. After the command's own end that is also when nothing comes
+/// for [`QUIET`]; a reader of ours that takes its time is no such silence.
+async fn copy(mut stdout: ChildStdout, telling: &mut Telling, ended: &CancellationToken) -> io::Result<()> {
+    let mut out = tokio::io::stdout();
+    let mut chunk = vec![0; 64 * 1024];
+    loop {
+        let quiet = async {
+            ended.cancelled().await;
+            sleep(QUIET).await;
+        };
+        let read = tokio::select! {
+            biased;
+            read = stdout.read(&mut chunk) => read?,
+            () = quiet => return Ok(()),
+        };
+        if read == 0 {
+            return Ok(());
+        }
+        // Nobody reads any more: with the pipe closed, the command learns it as it would without us.
+        out.write_all(&chunk[..read]).await?;
+        out.flush().await?;
+        telling.printed(&chunk[..read]).await;
     }
 }
 
-/// Passes the command's output through as it comes, and reports its lines.
-async fn tee(mut stdout: ChildStdout, session: &mut Session, reporter: &mut Reporter) {
-    let mut out = tokio::io::stdout();
-    let mut lines = Lines::default();
-    let mut chunk = vec![0; 64 * 1024];
-    loop {
-        let read = match stdout.read(&mut chunk).await {
-            Ok(0) | Err(_) => break,
-            Ok(read) => read,
-        };
-        // Nobody reads any more: with the pipe closed, the command learns it as it would without us.
-        if out.write_all(&chunk[..read]).await.is_err() || out.flush().await.is_err() {
-            break;
-        }
-        lines.take(&chunk[..read]);
-        while let Some(line) = lines.next() {
-            reporter.report(session.line(&line)).await;
-        }
-    }
-    if let Some(line) = lines.rest() {
-        reporter.report(session.line(&line)).await;
-    }
+/// Whether this agent says its session's name in what it prints.
+fn names_its_session(agent: &AgentName) -> bool {
+    ["claude-code", "codex", "gemini-cli", "qwen-code"].contains(&agent.as_str())
 }
 
 /// The product that a program is known to be, else the program's own name.

@@ -44,7 +44,7 @@ async fn a_wrapped_agents_turns_are_reported_and_its_status_is_passed_on() {
     );
     assert_eq!(said, "", "all of it was reported");
 
-    let row = place.session("run-1", |row| row["state"] == "lost").await;
+    let row = place.session("run-1", |row| row["state"] == "stopped").await;
     assert_eq!(
         (&row["agent"], &row["turns"], &row["cost_usd"]),
         (&json!("claude-code"), &json!(1), &json!(0.25))
@@ -69,7 +69,10 @@ async fn without_ingest_the_command_runs_all_the_same() {
     assert_eq!(output.status.code(), Some(128 + 9));
     assert_eq!(output.stdout, b"hello\n");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("3 events of this run were not reported"), "{said}");
+    assert!(
+        said.contains("1 printed lines and 2 other events of this run were not reported"),
+        "{said}"
+    );
     assert_eq!(
         place.output(&["run", "--", "/nonexistent/agent"]).status.code(),
         Some(64)
@@ -96,4 +99,70 @@ async fn signals_are_the_commands() {
     eventually(Duration::from_secs(20), async || ready.exists().then_some(())).await;
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(7));
+}
+
+#[tokio::test]
+async fn output_is_whole_however_late_its_reader_is() {
+    let place = Place::new();
+    let mut command = place.muster(&["run", "--", "seq", "100000"]);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut out = child.stdout.take().unwrap();
+    // The command itself ends early only for a reader that never reads: its output waits in pipes and in muster.
+    let until = std::time::Instant::now() + Duration::from_secs(3);
+    eventually(Duration::from_secs(20), async || {
+        (std::time::Instant::now() >= until).then_some(())
+    })
+    .await;
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut out, &mut text).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!((text.lines().count(), text.lines().last()), (100_000, Some("100000")));
+}
+
+#[tokio::test]
+async fn output_of_what_the_command_left_running_is_whole_until_it_is_quiet() {
+    let place = Place::new();
+    let script = "(for i in 1 2 3 4; do sleep 0.5; echo $i; done; exec sleep 60) & exit 5";
+    let output = place.output(&["run", "--", "sh", "-c", script]);
+    assert_eq!(output.status.code(), Some(5));
+    assert_eq!(output.stdout, b"1\n2\n3\n4\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chatty_run_ends_and_a_silent_one_is_seen() {
+    let place = Place::new();
+    let (mut up, _) = place.started(&["--host", "web-01"]).await;
+    let output = place.output(&["run", "--agent", "chatty", "--", "seq", "100000"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.ends_with(b"\n100000\n"));
+    let mut silent = place
+        .muster(&["run", "--agent", "silent", "--", "sleep", "600"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let states = async |wanted: [&str; 2]| {
+        eventually(Duration::from_secs(40), async || {
+            let rows = place.json(&["sessions", "list", "--json"]);
+            let state = |agent: &str| {
+                let row = rows.as_array().unwrap().iter().find(|row| row["agent"] == agent);
+                row.map(|row| row["state"].clone())
+            };
+            let found = [state("chatty"), state("silent")];
+            (found == wanted.map(|state| Some(json!(state))))
+                .then_some(())
+                .ok_or(rows)
+        })
+        .await;
+    };
+    states(["lost", "starting"]).await;
+    kill_process(Pid::from_child(&silent), Signal::TERM).unwrap();
+    silent.wait().unwrap();
+    states(["lost", "lost"]).await;
+    assert!(up.terminate(Duration::from_secs(30)).await.success(), "{}", up.stderr());
 }

@@ -19,6 +19,13 @@ impl Lines {
         self.buffer.extend_from_slice(chunk);
     }
 
+    /// Something between was passed over: of the line it stood in, neither beginning nor end is a line.
+    pub(super) fn gap(&mut self) {
+        self.buffer.clear();
+        self.looked = 0;
+        self.skipping = true;
+    }
+
     /// The next whole line, without its end. Empty lines are none.
     pub(super) fn next(&mut self) -> Option<String> {
         loop {
@@ -72,6 +79,15 @@ mod tests {
         assert_eq!(all(&mut lines), ["one", "two"]);
         assert_eq!(lines.rest().as_deref(), Some("th"));
         assert_eq!(lines.rest(), None);
+    }
+
+    #[test]
+    fn a_gap_makes_no_line_of_two_halves() {
+        let mut lines = Lines::default();
+        lines.take(b"be");
+        lines.gap();
+        lines.take(b"nd\nnext\n");
+        assert_eq!(all(&mut lines), ["next"]);
     }
 
     #[test]

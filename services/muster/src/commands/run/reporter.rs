@@ -1,33 +1,36 @@
 //! Tells ingest what a wrapped run says, beside the run and never in its way.
 //!
-//! A bounded queue lies between. While it has room the command waits for nothing; when it has none, the command waits until
-//! it has, as at any pipe, but at most [`ROOM`] in all. After that ingest counts as away: what finds no room is counted
-//! and dropped. Events keep their ids when a batch is sent again, so that nothing is stored twice.
+//! Two bounded queues lie between. What happened (the process, turns, usage) goes first, and is never dropped for the sake
+//! of what was printed: printed lines wait for room at most [`ROOM`] in all, then ingest counts as away or slow, and what
+//! finds no room is counted and dropped. Events keep their ids when a batch is sent again, so that nothing is stored twice.
 
 use super::session::Said;
 use crate::socket::{Connection, SocketError};
+use muster_domain::family::EventType;
 use muster_domain::ids::EventId;
 use muster_domain::names::AgentName;
 use muster_wire::RawData;
 use muster_wire::frame::{ClientFrame, IngestEvents, ServerFrame};
 use serde::Serialize;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// Events between the command and ingest: some seconds of a talkative agent, a few megabytes at most.
+/// Lines, and other events, between the command and ingest: some seconds of a talkative agent, a few megabytes at most.
 const WAITING_MAX: usize = 2048;
 /// Events and bytes in one frame: far below the frame's limit, and one disk write of ingest's.
 const BATCH_EVENTS: usize = 256;
 const BATCH_BYTES: usize = 1024 * 1024;
-/// How long the command waits for room, in all: a local ingest writes a batch in milliseconds.
-pub(super) const ROOM: Duration = Duration::from_secs(2);
+/// How long lines wait for room, in all, and how long the other events do: a local ingest writes a batch in milliseconds.
+const ROOM: Duration = Duration::from_millis(500);
 /// How long the last events are offered after the command's end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 /// The same where not even a socket is there: no ingest runs, nor one that restarts.
@@ -38,13 +41,54 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// An event as ingest takes it.
 type Item = RawData;
 
+/// What ingest did not get.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Missed {
+    pub(super) lines: u64,
+    pub(super) events: u64,
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} printed lines and {} other events", self.lines, self.events)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    lines: AtomicU64,
+    events: AtomicU64,
+}
+
+/// One queue, and how long it has been waited for.
+struct Lane {
+    queue: Sender<Item>,
+    missed: fn(&Counts) -> &AtomicU64,
+    room_left: Duration,
+}
+
+impl Lane {
+    /// Whether there was room for it. A timer is only set while waiting is allowed: even one of no time takes a millisecond.
+    async fn take(&mut self, item: Item) -> bool {
+        let item = match self.queue.try_send(item) {
+            Ok(()) => return true,
+            Err(TrySendError::Full(item)) if !self.room_left.is_zero() => item,
+            Err(_) => return false,
+        };
+        let began = Instant::now();
+        let queued = timeout(self.room_left, self.queue.send(item)).await;
+        self.room_left = self.room_left.saturating_sub(began.elapsed());
+        matches!(queued, Ok(Ok(())))
+    }
+}
+
 pub(super) struct Reporter {
     agent: AgentName,
     socket: Option<PathBuf>,
-    queue: Sender<Item>,
+    events: Lane,
+    lines: Lane,
     sender: JoinHandle<()>,
-    missed: Arc<AtomicU64>,
-    room_left: Duration,
+    missed: Arc<Counts>,
 }
 
 #[derive(Serialize)]
@@ -59,21 +103,32 @@ struct Event<'a> {
 
 impl Reporter {
     pub(super) fn start(socket: Option<PathBuf>, agent: AgentName) -> Self {
-        let (queue, items) = mpsc::channel(WAITING_MAX);
-        let missed = Arc::new(AtomicU64::new(0));
+        let (events, events_out) = mpsc::channel(WAITING_MAX);
+        let (lines, lines_out) = mpsc::channel(WAITING_MAX);
+        let missed = Arc::new(Counts::default());
+        let owed = Owed {
+            batch: Vec::new(),
+            lines_in_batch: 0,
+            events: events_out,
+            lines: lines_out,
+            missed: missed.clone(),
+        };
         let sending = Sending {
             socket: socket.clone(),
             connection: None,
-            missed: missed.clone(),
         };
-        let sender = TaskTracker::new().spawn(sending.run(items));
+        let lane = |queue, missed| Lane {
+            queue,
+            missed,
+            room_left: ROOM,
+        };
         Self {
             agent,
             socket,
-            queue,
-            sender,
+            events: lane(events, |counts| &counts.events),
+            lines: lane(lines, |counts| &counts.lines),
+            sender: TaskTracker::new().spawn(sending.run(owed)),
             missed,
-            room_left: ROOM,
         }
     }
 
@@ -90,18 +145,20 @@ impl Reporter {
             let Ok(item) = serde_json::value::to_raw_value(&event) else {
                 continue;
             };
-            let began = Instant::now();
-            let queued = timeout(self.room_left, self.queue.send(item)).await;
-            self.room_left = self.room_left.saturating_sub(began.elapsed());
-            if !matches!(queued, Ok(Ok(()))) {
-                self.missed.fetch_add(1, Ordering::Relaxed);
+            let lane = if matches!(said.event_type, EventType::AgentOutput(_)) {
+                &mut self.lines
+            } else {
+                &mut self.events
+            };
+            if !lane.take(item).await {
+                (lane.missed)(&self.missed).fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
     /// Lets the last events go, and says how many of all did not.
-    pub(super) async fn finish(self) -> u64 {
-        drop(self.queue);
+    pub(super) async fn finish(self) -> Missed {
+        drop((self.events, self.lines));
         let mut sender = self.sender;
         let somebody = self.socket.as_ref().is_some_and(|socket| socket.exists());
         let patience = if somebody { LAST_WORDS } else { NOBODY_THERE };
@@ -110,62 +167,93 @@ impl Reporter {
             // What it held is counted when it is dropped.
             let _ = sender.await;
         }
-        self.missed.load(Ordering::Relaxed)
+        Missed {
+            lines: self.missed.lines.load(Ordering::Relaxed),
+            events: self.missed.events.load(Ordering::Relaxed),
+        }
     }
 }
 
 struct Sending {
     socket: Option<PathBuf>,
     connection: Option<Connection>,
-    missed: Arc<AtomicU64>,
 }
 
 /// Events that are not at ingest yet; those that never get there are counted when this goes.
 struct Owed {
+    /// Lines last.
     batch: Vec<Item>,
-    items: Receiver<Item>,
-    missed: Arc<AtomicU64>,
+    lines_in_batch: usize,
+    events: Receiver<Item>,
+    lines: Receiver<Item>,
+    missed: Arc<Counts>,
 }
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        self.items.close();
-        let waiting = std::iter::from_fn(|| self.items.try_recv().ok()).count();
-        self.missed
-            .fetch_add((self.batch.len() + waiting) as u64, Ordering::Relaxed);
+        let waiting = |queue: &mut Receiver<Item>| {
+            queue.close();
+            std::iter::from_fn(|| queue.try_recv().ok()).count()
+        };
+        let lines = self.lines_in_batch + waiting(&mut self.lines);
+        let events = self.batch.len() - self.lines_in_batch + waiting(&mut self.events);
+        self.missed.lines.fetch_add(lines as u64, Ordering::Relaxed);
+        self.missed.events.fetch_add(events as u64, Ordering::Relaxed);
     }
 }
 
 impl Owed {
-    /// Fills the batch with what waits; false when nothing will come any more.
+    /// Fills the batch with what waits, events before lines; false when nothing will come any more.
     async fn fill(&mut self) -> bool {
-        let Some(first) = self.items.recv().await else {
-            return false;
+        let (first, is_line) = tokio::select! {
+            biased;
+            Some(event) = self.events.recv() => (event, false),
+            Some(line) = self.lines.recv() => (line, true),
+            else => return false,
         };
         let mut bytes = first.get().len();
         self.batch.push(first);
+        self.lines_in_batch = usize::from(is_line);
         while self.batch.len() < BATCH_EVENTS && bytes < BATCH_BYTES {
-            let Ok(item) = self.items.try_recv() else { break };
+            let event = if self.lines_in_batch == 0 {
+                self.events.try_recv().ok()
+            } else {
+                None
+            };
+            let item = match event {
+                Some(event) => event,
+                None => {
+                    let Ok(line) = self.lines.try_recv() else { break };
+                    self.lines_in_batch += 1;
+                    line
+                }
+            };
             bytes += item.get().len();
             self.batch.push(item);
         }
         true
     }
+
+    /// The batch is at ingest, but for those at the indices it refused.
+    fn sent(&mut self, refused: &[usize]) {
+        let events = self.batch.len() - self.lines_in_batch;
+        let lines = refused.iter().filter(|at| **at >= events).count();
+        self.missed.lines.fetch_add(lines as u64, Ordering::Relaxed);
+        self.missed
+            .events
+            .fetch_add((refused.len() - lines) as u64, Ordering::Relaxed);
+        self.batch.clear();
+        self.lines_in_batch = 0;
+    }
 }
 
 impl Sending {
-    async fn run(mut self, items: Receiver<Item>) {
-        let mut owed = Owed {
-            batch: Vec::new(),
-            items,
-            missed: self.missed.clone(),
-        };
+    async fn run(mut self, mut owed: Owed) {
         while owed.fill().await {
             loop {
                 match self.send(&owed.batch).await {
                     Ok(refused) => {
-                        self.missed.fetch_add(refused, Ordering::Relaxed);
-                        owed.batch.clear();
+                        owed.sent(&refused);
                         break;
                     }
                     Err(_) => {
@@ -177,8 +265,8 @@ impl Sending {
         }
     }
 
-    /// How many ingest refused of what it was sent.
-    async fn send(&mut self, batch: &[Item]) -> Result<u64, SocketError> {
+    /// Which of those sent ingest refused.
+    async fn send(&mut self, batch: &[Item]) -> Result<Vec<usize>, SocketError> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => {
@@ -190,6 +278,6 @@ impl Sending {
         let ServerFrame::Ack(ack) = connection.ask(&frame).await? else {
             return Err(SocketError::Unexpected);
         };
-        Ok(ack.rejected.len() as u64)
+        Ok(ack.rejected.iter().map(|refused| refused.index as usize).collect())
     }
 }

@@ -1,7 +1,8 @@
 //! What a wrapped run says, as events of a session.
 //!
 //! The session's name comes with the agent's first lines. What is said before is held back until then; a command that
-//! names none gets one when it ends, or once it has printed more than anybody prints before that.
+//! names none gets one after a while, so that a silent one is seen too; or when it ends, or once it has printed more than
+//! anybody prints before that.
 
 use super::process::Started;
 use muster_domain::family::{EventType, LifecycleKind, OutputKind};
@@ -81,6 +82,17 @@ impl Session {
             self.process(process, Some(status)),
         ));
         self.say(all)
+    }
+
+    /// Whether what is said goes out.
+    pub(super) fn is_named(&self) -> bool {
+        self.name().is_some()
+    }
+
+    /// Gives it a name, and says what waited for one.
+    pub(super) fn name_it(&mut self) -> Vec<Said> {
+        self.mint();
+        self.say(Vec::new())
     }
 
     fn process(&self, process: &Started, status: Option<i32>) -> RawData {
@@ -173,6 +185,15 @@ mod tests {
         assert_eq!(types(&said), expected);
         assert!(said[2].data.get().contains(r#""status":-9"#));
         assert_eq!(said[0].session.as_str(), "r1");
+    }
+
+    #[test]
+    fn a_silent_command_is_told_of_once_it_is_given_a_name() {
+        let mut session = Session::new(RunId::new("r1").unwrap());
+        session.started(&process());
+        assert!(!session.is_named());
+        assert_eq!(types(&session.name_it()), ["process.lifecycle.started"]);
+        assert!(session.is_named());
     }
 
     #[test]
