@@ -5,7 +5,8 @@ use serde::Serialize;
 use std::io;
 use std::process::ExitCode;
 
-/// One line for people, on standard output. A reader that went away (`| head`) ends the command without a word.
+/// One line for people, on standard output. A reader that went away (`| head`) ends the command without a word;
+/// any other that cannot be written to ends it as a failure.
 pub(crate) fn line(text: &str) {
     print(&mut io::stdout().lock(), text.as_bytes());
 }
@@ -34,8 +35,10 @@ fn print(out: &mut impl io::Write, bytes: &[u8]) {
         .write_all(bytes)
         .and_then(|()| out.write_all(b"\n"))
         .and_then(|()| out.flush());
-    if printed.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-        end();
+    match printed {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => end(0),
+        Err(_) => end(i32::from(exit::BUG)),
     }
 }
 
@@ -43,8 +46,8 @@ fn print(out: &mut impl io::Write, bytes: &[u8]) {
     clippy::exit,
     reason = "standard output is gone: there is nobody to return a status to"
 )]
-fn end() -> ! {
-    std::process::exit(0)
+fn end(status: i32) -> ! {
+    std::process::exit(status)
 }
 
 /// Says why a command failed, and with which exit status.
