@@ -132,14 +132,13 @@ async fn serve(
     if !drain.is_requested() {
         announce(running, args.demo, server.is_adopted(), &waiting, global)?;
     }
-    tokio::select! {
-        () = drain.requested() => {}
-        () = server.exited() => {
-            output::remark(&format!("the nats-server ended; its log is {}", server.config().log_file().display()));
-            drain.request();
-        }
-    }
-    Ok(exit::report(drain.finish(GRACE).await))
+    let kept = tokio::select! {
+        () = drain.requested() => Ok(()),
+        kept = hub::keep(server) => kept,
+    };
+    drain.request();
+    let drained = exit::report(drain.finish(GRACE).await);
+    kept.map(|()| drained)
 }
 
 /// The hub's streams, as this version needs them.

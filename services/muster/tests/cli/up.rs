@@ -1,6 +1,8 @@
 //! `muster up` when things are not as it would like them.
 
 use crate::place::{Place, hook};
+use muster_testkit::eventually;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::time::Duration;
@@ -61,4 +63,23 @@ fn a_wrong_setting_is_named_before_anything_is_touched() {
     assert!(said.contains("spool.max_byte"), "{said}");
     let dumped = place.json(&["config", "ingest", "--json", "--set", "http.listen=127.0.0.1:9"]);
     assert_eq!(dumped["http.listen"]["value"], "127.0.0.1:9");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_was_killed_is_started_again() {
+    let place = Place::new();
+    let (mut up, running) = place.started(&["--host", "web-01"]).await;
+    let killed = place.nats("up").unwrap();
+    let pid = i32::try_from(killed.pid).ok().and_then(Pid::from_raw).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    eventually(Duration::from_secs(30), async || {
+        place.nats("up").filter(|nats| nats.pid != killed.pid).map(|_| ())
+    })
+    .await;
+    hook(&running, "s1", "SessionStart", json!({"source": "startup"}));
+    eventually(Duration::from_secs(30), async || {
+        place.output(&["sessions", "show", "s1"]).status.success().then_some(())
+    })
+    .await;
+    assert!(up.terminate(Duration::from_secs(30)).await.success(), "{}", up.stderr());
 }

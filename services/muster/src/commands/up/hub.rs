@@ -2,10 +2,23 @@
 
 use super::{Args, ports::Ports, state::State};
 use crate::output;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use muster_bus::server::{self, Server, ServerConfig, Supply};
 use muster_runtime::exit::Failure;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Before each attempt to start a hub that ended: five, over eight seconds.
+const BACK_OFF: [Duration; 5] = [
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+/// A hub that ran for so long had started; its end is a new one.
+const STEADY: Duration = Duration::from_secs(60);
 
 /// What the server is told.
 pub(super) fn config(ports: &Ports, state: &State) -> ServerConfig {
@@ -28,4 +41,30 @@ pub(super) async fn start(args: &Args, ports: &Ports, state: &State) -> anyhow::
         output::remark("warning: the nats-server acknowledges before its disk holds what it acknowledged");
     }
     Ok(server)
+}
+
+/// Starts the server again on the same ports and store whenever it ends, for as long as that helps.
+pub(super) async fn keep(server: &mut Server) -> anyhow::Result<()> {
+    let mut waits = BACK_OFF.into_iter();
+    loop {
+        let began = Instant::now();
+        server.exited().await;
+        if began.elapsed() >= STEADY {
+            waits = BACK_OFF.into_iter();
+        }
+        output::remark(&format!(
+            "the nats-server ended and is started again; its log is {}",
+            server.config().log_file().display()
+        ));
+        loop {
+            let Some(wait) = waits.next() else {
+                bail!(Failure::Unavailable("the nats-server keeps ending".to_owned()));
+            };
+            sleep(wait).await;
+            match server.restart().await {
+                Ok(()) => break,
+                Err(error) => output::remark(&format!("the nats-server did not start: {error}")),
+            }
+        }
+    }
 }
