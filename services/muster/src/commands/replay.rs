@@ -84,6 +84,11 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         .unwrap_or(if global.json { Speed::Max } else { Speed::Times(1.0) });
     let bus = hub::connect(global).await?;
     let selected = args.which.resolve(&bus).await?;
+    if let Start::Seq(seq) = start
+        && seq > bus.stream_state(topology::EVENTS).await?.last_seq
+    {
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut reader = bus.read(topology::EVENTS, std::slice::from_ref(&selected.filter), start);
     // What is stored meanwhile is not part of the replay.
     let end = args.until_seq.unwrap_or(u64::MAX).min(reader.open().await?.last_seq);
@@ -94,8 +99,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             break;
         }
         let (began, first) = *begun.get_or_insert((Instant::now(), stored.at));
-        if let Some(due) = began.checked_add(speed.due(stored.at.since(first))) {
-            sleep_until(due).await;
+        match began.checked_add(speed.due(stored.at.since(first))) {
+            Some(due) => sleep_until(due).await,
+            // Later than any clock says.
+            None => std::future::pending().await,
         }
         selected.print(&stored, global.json);
     }

@@ -34,7 +34,13 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     } else {
         topology::EVENTS
     };
-    let start = match (args.from_seq, args.since) {
+    let from = match args.from_seq {
+        Some(seq) if args.no_follow && seq > bus.stream_state(stream).await?.last_seq => return Ok(ExitCode::SUCCESS),
+        // What is not stored yet is waited for: from the newest on, and not shown before its turn.
+        Some(seq) => Some(seq.min(bus.stream_state(stream).await?.last_seq + 1)),
+        None => None,
+    };
+    let start = match (from, args.since) {
         (Some(seq), _) => Start::Seq(seq.max(1)),
         (None, Some(since)) => Start::Time(since),
         (None, None) if args.no_follow => Start::First,
@@ -43,7 +49,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let mut reader = bus.read(stream, std::slice::from_ref(&selected.filter), start);
     reader.open().await?;
     while !(args.no_follow && reader.pending() == Some(0)) {
-        selected.print(&reader.next().await?, global.json);
+        let stored = reader.next().await?;
+        if args.from_seq.is_none_or(|from| stored.seq >= from) {
+            selected.print(&stored, global.json);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

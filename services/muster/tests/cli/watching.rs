@@ -149,6 +149,10 @@ fn tails(place: &Place, one: &str) {
         "1",
     ]);
     assert!(types(&decided).contains(&"runtime.status.state_changed"));
+    for words in [&["tail", "--no-follow"][..], &["replay"]] {
+        let words = [words, &["--json", "--from-seq", "999999"]].concat();
+        assert!(place.lines(&words).is_empty(), "nothing is stored there yet");
+    }
     let nobodys = place.lines(&["tail", "--json", "--no-follow", "--agent", "codex"]);
     assert!(nobodys.is_empty());
     let people = place.output(&["tail", "--no-follow", "--session", one, "--kind", "pre_tool_use"]);
