@@ -278,6 +278,6 @@ impl Sending {
         let ServerFrame::Ack(ack) = connection.ask(&frame).await? else {
             return Err(SocketError::Unexpected);
         };
-        Ok(ack.rejected.iter().map(|refused| refused.index as usize).collect())
+        Ok(ack.rejected.iter().map(|refused| refused.index).collect())
     }
 }
