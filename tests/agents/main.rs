@@ -176,8 +176,8 @@ async fn a_killed_terminal_session_is_lost_within_fifteen_seconds() {
     command.args(["--permission-mode", "default", "--allowedTools", "Bash"]);
     let terminal = Tmux::start(&command);
     place.state("starting").await;
-    terminal.send_text("wait for me");
-    terminal.press("Enter");
+    let working = || place.json(&["sessions", "list"])[0]["state"] == "working";
+    terminal.submit("wait for me", working).await;
     let id = place.state("working").await;
 
     let killed = Command::new("kill").args(["-9", &terminal.pid().to_string()]).status();

@@ -8,6 +8,8 @@ use std::time::Duration;
 use muster_bus::server::{Server, ServerConfig, Supply, find};
 use tempfile::TempDir;
 
+use crate::process::free_port;
+
 /// A server on a store and ports of its own, synced always; killed when dropped, its log shown when the test panics.
 #[derive(Debug)]
 pub struct TestServer {
@@ -37,6 +39,9 @@ impl TestServer {
         let mut config = ServerConfig::new(dir.path());
         config.max_file_bytes = 4 << 30;
         config.ready_within = Duration::from_secs(30);
+        // Of its own choice, the server would take ports that somebody else may get while it is down.
+        config.listen.set_port(free_port());
+        config.monitor_port = free_port();
         adjust(&mut config);
         let server = Server::start(&server_bin(), config).await.unwrap_or_else(give_up);
         Self { server, _dir: dir }

@@ -2,9 +2,11 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
+use std::ops::Range;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -13,17 +15,25 @@ use tempfile::TempDir;
 use crate::eventually::eventually;
 use crate::lock::{exclusively, profile_dir, target_dir};
 
-/// A port that was free a moment ago.
+/// Ports handed out: below those that systems give to outgoing connections (Linux: from 32768), so that nothing takes one
+/// while what listens on it is being restarted.
+const PORTS: Range<u16> = 15_000..32_000;
+
+/// A port that is free, and that no other caller in this process is given soon.
 ///
 /// # Panics
 /// When the machine has none left.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener
-        .local_addr()
-        .expect("invariant: a bound socket has an address")
-        .port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let room = PORTS.end - PORTS.start;
+    // Processes that run side by side begin at different places.
+    let start =
+        u16::try_from(std::process::id().wrapping_mul(37) % u32::from(room)).expect("invariant: within the range");
+    (0..room)
+        .map(|_| PORTS.start + (start + NEXT.fetch_add(1, Ordering::Relaxed) % room) % room)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("loopback has a free port")
 }
 
 /// Path of one of the workspace's programs, in the profile this test was built in.

@@ -3,7 +3,17 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
 use tempfile::TempDir;
+
+use crate::eventually::eventually;
+
+/// How long a program may take to draw itself, or to take a line.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// After how long without effect a key is pressed again.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// A terminal of 200 × 50 characters in a tmux server of its own; killed with what runs in it when dropped.
 #[derive(Debug)]
@@ -57,6 +67,35 @@ impl Tmux {
     /// As [`Tmux::send_text`].
     pub fn press(&self, key: &str) {
         run(self.command().args(["send-keys", key]));
+    }
+
+    /// Types a line and gives it to the program, again and again until `taken` says that it has it: a program that is still
+    /// drawing itself swallows keys.
+    ///
+    /// # Panics
+    /// As [`Tmux::send_text`], and when it is never taken.
+    pub async fn submit(&self, line: &str, taken: impl Fn() -> bool) {
+        let shown = async || {
+            if self.screen().contains(line) {
+                Ok(())
+            } else {
+                Err(self.screen())
+            }
+        };
+        self.send_text(line);
+        eventually(PATIENCE, shown).await;
+        let pressed = Cell::new(None::<Instant>);
+        eventually(PATIENCE, async || {
+            if taken() {
+                return Ok(());
+            }
+            if pressed.get().is_none_or(|at| at.elapsed() > AGAIN) {
+                self.press("Enter");
+                pressed.set(Some(Instant::now()));
+            }
+            Err(self.screen())
+        })
+        .await;
     }
 
     /// What is on the screen; empty when the program has ended.

@@ -148,8 +148,8 @@ async fn a_killed_terminal_session_reports_no_end() {
         .args(["--permission-mode", "default", "--allowedTools", "Bash"]);
     let terminal = Tmux::start(&command);
     place.reported("SessionStart").await;
-    terminal.send_text("wait for me");
-    terminal.press("Enter");
+    let asked = || place.hooks().iter().any(|hook| brief(hook) == "UserPromptSubmit");
+    terminal.submit("wait for me", asked).await;
     place.reported("PreToolUse Bash").await;
 
     let pid = terminal.pid();

@@ -98,7 +98,10 @@ impl Client {
             Begin::Time(at) => Err(Start::Time(at)),
             Begin::Seq(0) => Err(Start::First),
             // A sequence that the log does not have yet is as much of another log as an id is.
-            Begin::Seq(seq) => Ok(Place { incarnation: epoch.incarnation(), seq: seq - 1 }),
+            Begin::Seq(seq) => Ok(Place {
+                incarnation: epoch.incarnation(),
+                seq: seq - 1,
+            }),
             Begin::After(place) => Ok(place),
         };
         let start = match after {
