@@ -272,7 +272,7 @@ fn places_follow_scope_and_environment() {
             scope,
             Vec::new(),
             Launcher::beside("/m".into()),
-            Path::new("/work"),
+            Path::new("/home/dev/app"),
             &env,
         )?;
         Ok::<_, Error>((
@@ -297,7 +297,7 @@ fn places_follow_scope_and_environment() {
         (
             Scope::Project,
             vec![home, ("XDG_STATE_HOME", "/s")],
-            "/work/.claude/settings.json",
+            "/home/dev/app/.claude/settings.json",
             "/s/muster/enroll",
         ),
     ];
