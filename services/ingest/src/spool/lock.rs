@@ -7,10 +7,17 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::DirBuilderExt,
     path::Path,
-    process,
+    process, thread,
+    time::{Duration, Instant},
 };
 
 use super::OpenError;
+
+/// How long a holder that is just letting go is waited for: a killed one until the kernel has cleared it away, and a child
+/// that the process forked meanwhile until it has become another program.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Between two tries.
+const AGAIN: Duration = Duration::from_millis(10);
 
 pub(super) fn take(dir: &Path) -> Result<File, OpenError> {
     let failed = |source: io::Error| OpenError::Io {
@@ -31,7 +38,7 @@ pub(super) fn take(dir: &Path) -> Result<File, OpenError> {
         .truncate(false)
         .open(path)
         .map_err(failed)?;
-    match file.try_lock() {
+    match patiently(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
@@ -46,4 +53,14 @@ pub(super) fn take(dir: &Path) -> Result<File, OpenError> {
     file.set_len(0).map_err(failed)?;
     writeln!(file, "{}", process::id()).map_err(failed)?;
     Ok(file)
+}
+
+fn patiently(file: &File) -> Result<(), TryLockError> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(AGAIN),
+            outcome => return outcome,
+        }
+    }
 }
