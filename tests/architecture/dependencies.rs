@@ -11,6 +11,11 @@ const LAW: &[(&str, &[&str])] = &[
     ("muster-telemetry", &[]),
     ("muster-bus", &["muster-domain", "muster-telemetry", "muster-wire"]),
     ("muster-runtime", &["muster-telemetry"]),
+    ("muster-policy", &["muster-domain"]),
+    (
+        "muster-mcp",
+        &["muster-bus", "muster-domain", "muster-telemetry", "muster-wire"],
+    ),
     ("muster-testkit", &["muster-bus", "muster-domain", "muster-wire"]),
     ("muster-hook", &[]),
     ("muster-ingest", SHARED),
@@ -24,8 +29,10 @@ const LAW: &[(&str, &[&str])] = &[
             "muster-domain",
             "muster-hook",
             "muster-ingest",
+            "muster-mcp",
             "muster-notifier",
             "muster-orchestrator",
+            "muster-policy",
             "muster-runtime",
             "muster-telemetry",
             "muster-wire",
@@ -36,6 +43,8 @@ const LAW: &[(&str, &[&str])] = &[
 const SHARED: &[&str] = &[
     "muster-bus",
     "muster-domain",
+    "muster-mcp",
+    "muster-policy",
     "muster-runtime",
     "muster-telemetry",
     "muster-wire",
@@ -46,6 +55,8 @@ const DOORS: &[(&str, &str)] = &[
     ("async-nats", "muster-bus"),
     ("figment", "muster-runtime"),
     ("opentelemetry", "muster-telemetry"),
+    ("cedar-policy", "muster-policy"),
+    ("rmcp", "muster-mcp"),
 ];
 
 /// What the pure core may never see, whatever it is called for.
