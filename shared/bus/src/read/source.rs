@@ -22,13 +22,16 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 /// Silence after which it is not believed to be there any more: two heartbeats and a little. A server of a cluster that
 /// dies takes its consumers with it, and this is all that tells when our own connection is to another one.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
-/// After this long without a subscriber the hub forgets the consumer. Longer than a lost connection usually lasts, short
-/// enough that a fleet that comes and goes stays far from the limit of 1000 consumers a stream.
+/// After this long without a subscriber the hub forgets a consumer that was not taken back (see `Drop`). Longer than a lost
+/// connection usually lasts, short enough that a fleet that comes and goes stays far from the limit of 1000 consumers a
+/// stream.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(30);
 
 /// A consumer of our own.
 pub(crate) struct Source {
     bus: Bus,
+    /// Where the hub takes the consumer back.
+    delete: String,
     subscriber: Subscriber,
     connection: watch::Receiver<ConnectionState>,
     losses: u64,
@@ -78,8 +81,10 @@ impl Source {
                 }
                 unavailable(error.to_string())
             })?;
+        let delete = format!("$JS.API.CONSUMER.DELETE.{stream}.{}", consumer.cached_info().name);
         Ok(Self {
             bus: bus.clone(),
+            delete,
             subscriber,
             connection,
             losses,
@@ -156,5 +161,15 @@ impl Source {
         }
         let delivered: u64 = headers.get(header::NATS_LAST_CONSUMER)?.as_str().parse().ok()?;
         (delivered == self.received).then_some(())
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        // Asked for without waiting for the answer. Where nothing can be sent now, the hub forgets the consumer by itself;
+        // but whoever looks into the log again and again would be refused at the limit of 1000 long before that.
+        let deletion = self.bus.client.publish(std::mem::take(&mut self.delete), Bytes::new());
+        // Unconstrained: who has just read many messages has used up what the runtime lets a task do in one go.
+        let _ = tokio::task::unconstrained(deletion).now_or_never();
     }
 }

@@ -149,3 +149,25 @@ async fn a_position_beyond_the_end_or_before_the_beginning_is_an_error() {
     ));
     assert_eq!(seqs(&mut bus.read(EVENTS, &[], Start::First), 1).await, [21]);
 }
+
+#[tokio::test]
+async fn a_reader_that_is_dropped_leaves_no_consumer_at_the_hub() {
+    let (server, bus) = hub().await;
+    let mut spool = Spool::new("web-01");
+    publish(&bus, &mut spool, 300).await;
+    let hub = stranger(&server).await;
+    let consumers = async || hub.get_stream(EVENTS).await.unwrap().cached_info().state.consumer_count;
+    let before = consumers().await;
+    for _ in 0..10 {
+        let mut reader = bus.read(EVENTS, &[], Start::First);
+        assert_eq!(seqs(&mut reader, 300).await.len(), 300);
+        let mut unread = bus.read(EVENTS, &[], Start::First);
+        unread.open().await.unwrap();
+    }
+    // Long before the hub would forget them by itself.
+    eventually(Duration::from_secs(5), async || {
+        let now = consumers().await;
+        if now == before { Ok(()) } else { Err(now) }
+    })
+    .await;
+}
