@@ -87,25 +87,26 @@ impl Consumption {
     }
 }
 
+/// A durable consumer, which must be there.
+pub(crate) async fn existing(bus: &Bus, stream: &str, durable: &str) -> Result<PullConsumer, ReadError> {
+    let found = bus.context.get_consumer_from_stream(durable, stream).await;
+    found.map_err(|error| match error.kind() {
+        ConsumerErrorKind::JetStream(inner)
+            if [ErrorCode::CONSUMER_NOT_FOUND, ErrorCode::STREAM_NOT_FOUND].contains(&inner.error_code()) =>
+        {
+            ReadError::Missing(format!("consumer {durable} on {stream}"))
+        }
+        ConsumerErrorKind::JetStream(_)
+        | ConsumerErrorKind::TimedOut
+        | ConsumerErrorKind::Request
+        | ConsumerErrorKind::InvalidConsumerType
+        | ConsumerErrorKind::InvalidName
+        | ConsumerErrorKind::Other => ReadError::Unavailable(error.to_string()),
+    })
+}
+
 async fn begin(bus: Bus, stream: String, durable: String, in_flight: usize) -> Result<pull::Stream, ReadError> {
-    let unavailable = |text: String| ReadError::Unavailable(text);
-    let consumer: PullConsumer = bus
-        .context
-        .get_consumer_from_stream(&durable, &stream)
-        .await
-        .map_err(|error| match error.kind() {
-            ConsumerErrorKind::JetStream(inner)
-                if [ErrorCode::CONSUMER_NOT_FOUND, ErrorCode::STREAM_NOT_FOUND].contains(&inner.error_code()) =>
-            {
-                ReadError::Missing(format!("consumer {durable} on {stream}"))
-            }
-            ConsumerErrorKind::JetStream(_)
-            | ConsumerErrorKind::TimedOut
-            | ConsumerErrorKind::Request
-            | ConsumerErrorKind::InvalidConsumerType
-            | ConsumerErrorKind::InvalidName
-            | ConsumerErrorKind::Other => unavailable(error.to_string()),
-        })?;
+    let consumer = existing(&bus, &stream, &durable).await?;
     consumer
         .stream()
         .max_messages_per_batch(in_flight)
@@ -113,7 +114,7 @@ async fn begin(bus: Bus, stream: String, durable: String, in_flight: usize) -> R
         .heartbeat(HEARTBEAT)
         .messages()
         .await
-        .map_err(|error| unavailable(error.to_string()))
+        .map_err(|error| ReadError::Unavailable(error.to_string()))
 }
 
 impl Drop for Consumption {

@@ -14,8 +14,10 @@
 
 mod config;
 mod drift;
+mod hosts;
 
 pub use drift::{Difference, VerifyError, verify};
+pub use hosts::host_consumer;
 
 use crate::connect::Bus;
 use crate::kv::KvError;

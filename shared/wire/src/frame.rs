@@ -2,7 +2,8 @@
 //!
 //! A connection begins with `hello`; after it, any number of requests follow one another. Where a request says
 //! `payload_follows`, the next frame is the agent's payload as it came, and the answer is followed by a frame with what the
-//! agent shall read. Nothing here reads or writes; both ends share the shapes and the cap.
+//! agent shall read. A hook that offers to wait may hear `hold` first: its answer is then a person's, and comes when it comes.
+//! Nothing here reads or writes; both ends share the shapes and the cap.
 
 use crate::envelope::RawData;
 use crate::limits::FRAME_BYTES_MAX;
@@ -139,6 +140,9 @@ pub struct IngestHook {
     /// The pid namespace its number is valid in.
     #[serde(default)]
     pub pid_ns: Option<String>,
+    /// For how many milliseconds the hook would wait for an answer; one that does not say so is answered at once.
+    #[serde(default)]
+    pub wait_ms: Option<u64>,
 }
 
 /// What ingest says.
@@ -151,6 +155,8 @@ pub enum ServerFrame {
     Status(Status),
     /// Taken, and on this host's disk.
     Ack(Ack),
+    /// A hook was taken, and its answer is waited for.
+    Hold(Hold),
     /// A hook was taken.
     HookAnswer(HookAnswer),
     /// The orchestrator's answer.
@@ -196,6 +202,7 @@ impl ServerFrame {
             "hello" => Self::Hello(serde_json::from_slice(bytes)?),
             "status" => Self::Status(serde_json::from_slice(bytes)?),
             "ack" => Self::Ack(serde_json::from_slice(bytes)?),
+            "hold" => Self::Hold(serde_json::from_slice(bytes)?),
             "hook_answer" => Self::HookAnswer(serde_json::from_slice(bytes)?),
             "reply" => Self::Reply(serde_json::from_slice(bytes)?),
             "error" => Self::Error(serde_json::from_slice(bytes)?),
@@ -211,6 +218,18 @@ pub struct Ack {
     pub accepted: Vec<Accepted>,
     /// What was not.
     pub rejected: Vec<Rejected>,
+}
+
+/// A hook was taken, and its answer is waited for. It comes on this connection; when that breaks, asking again under the same
+/// key goes on with the same wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The event it became.
+    pub event_id: EventId,
+    /// How long it is held at most.
+    pub wait_ms: u64,
+    /// How long to go on where ingest is gone: less than `wait_ms` where the person at the agent sees nothing meanwhile.
+    pub alone_ms: u64,
 }
 
 /// A hook was taken; where its payload came in a frame of its own, what the agent shall read follows in one too.
@@ -360,6 +379,13 @@ mod tests {
         });
         let text = serde_json::to_string(&answer).unwrap();
         assert_eq!(text, r#"{"type":"hook_answer","event_id":null,"exit_code":0}"#);
+        let hold = Hold {
+            event_id: "0198f3c2-0000-7000-8000-00000000000a".parse().unwrap(),
+            wait_ms: 570_000,
+            alone_ms: 30_000,
+        };
+        let read = ServerFrame::read(&serde_json::to_vec(&ServerFrame::Hold(hold)).unwrap()).unwrap();
+        assert!(matches!(read, ServerFrame::Hold(read) if read == hold));
         assert!(matches!(
             ServerFrame::read(text.as_bytes()),
             Ok(ServerFrame::HookAnswer(_))

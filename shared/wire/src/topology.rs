@@ -4,7 +4,9 @@
 //! stands here and refuse to start on drift, so that nobody changes retention by being started.
 
 use crate::limits;
+use crate::subject::Filter;
 use muster_domain::family::Family;
+use muster_domain::names::HostName;
 use std::time::Duration;
 
 /// What an operator chooses about the hub.
@@ -174,6 +176,41 @@ pub const NOTIFIER: Consumer = Consumer {
 /// Every durable consumer that services share. Hosts' own are made with the host.
 pub const CONSUMERS: &[Consumer] = &[NOTIFIER];
 
+/// What one host reads of the log: answers to what its agents asked, and what it shall do.
+///
+/// A pull consumer of its own, because a host may not make consumers where identities are kept apart; whoever adds the host
+/// makes it. The host needs `CONSUMER.INFO` and `CONSUMER.MSG.NEXT` of this name, and the acknowledgements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostConsumer {
+    /// Its name.
+    pub name: String,
+    /// The stream it reads.
+    pub stream: &'static str,
+    /// What of it.
+    pub filters: Vec<Filter>,
+    /// Redelivery after this long without an ack.
+    pub ack_wait: Duration,
+    /// Deliveries waiting for an ack at most.
+    pub ack_pending_max: i64,
+    /// It goes by itself when nobody reads it for so long.
+    pub inactive_max: Duration,
+}
+
+/// The consumer of this host. It begins with what comes after it was made: older answers have nobody waiting for them.
+pub fn host_consumer(host: &HostName) -> HostConsumer {
+    let about = |family: Family| Filter::all().family(family).host(host.clone());
+    HostConsumer {
+        name: format!("host-{host}"),
+        stream: EVENTS,
+        filters: vec![about(Family::ApprovalResolved), about(Family::Effect)],
+        // Taking one is a matter of milliseconds; what a killed ingest had in hand shall not wait for long.
+        ack_wait: Duration::from_secs(5),
+        ack_pending_max: 256,
+        // As long as events are kept.
+        inactive_max: Duration::from_hours(14 * 24),
+    }
+}
+
 /// The streams of a hub of this size.
 pub fn streams(sizing: &Sizing) -> Vec<Stream> {
     let family = |family: Family| format!("{family}.>");
@@ -251,6 +288,17 @@ mod tests {
                 .collect();
             assert_eq!(by, [stream_of(event_type.family())], "{subject}");
         }
+    }
+
+    #[test]
+    fn a_host_hears_only_of_itself() {
+        let consumer = host_consumer(&HostName::new("web-01").unwrap());
+        assert_eq!(consumer.name, "host-web-01");
+        let filters: Vec<String> = consumer.filters.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            filters,
+            ["runtime.approval_resolved.*.web-01.*", "runtime.effect.*.web-01.*"]
+        );
     }
 
     #[test]

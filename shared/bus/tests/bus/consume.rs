@@ -1,10 +1,11 @@
 use crate::hub::{SOON, Spool, hub};
 use muster_bus::Bus;
 use muster_bus::consume::{Consumption, Delivery};
+use muster_bus::migrate;
 use muster_bus::publish::Producer;
 use muster_bus::read::ReadError;
 use muster_testkit::eventually;
-use muster_wire::topology::{EVENTS, NOTIFIER};
+use muster_wire::topology::{EVENTS, NOTIFIER, host_consumer};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -79,4 +80,26 @@ async fn what_is_held_at_shutdown_goes_back_at_once() {
     }
     given.sort_unstable();
     assert_eq!(given, [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_host_is_handed_what_concerns_it_from_its_consumers_making_on() {
+    let (_server, bus) = hub().await;
+    let resolved = "runtime.approval_resolved.approved";
+    let say = async |host: &str, event_type: &str| {
+        let event = Spool::new(host).event(event_type, 10);
+        assert_eq!(Producer::new(&bus, EVENTS).publish(&[event]).await.stored, 1);
+    };
+    say("web-01", resolved).await;
+    let wanted = host_consumer(&Spool::new("web-01").host);
+    for _ in 0..2 {
+        migrate::host_consumer(&bus, &wanted).await.unwrap();
+    }
+    say("web-02", resolved).await;
+    say("web-01", "agent.hook.stop").await;
+    say("web-01", "runtime.effect.requested").await;
+    let mut work = bus.consume(wanted.stream, &wanted.name, 8);
+    let delivery = next(&mut work).await;
+    assert_eq!(delivery.stored.seq, 4);
+    delivery.ack().await.unwrap();
 }

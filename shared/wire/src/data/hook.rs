@@ -45,6 +45,9 @@ pub struct HookNote {
     /// The request key under which the hook asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// For how many milliseconds the agent is kept waiting for an answer. Only hooks that say so can be answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
 }
 
 /// A process in its host's pid namespace.
