@@ -188,6 +188,7 @@ impl Role {
             pid_start: None,
             boot_id: None,
             pid_ns: None,
+            wait_ms: None,
         }))
     }
 
