@@ -5,7 +5,9 @@
 
 use crate::budget::Budget;
 use crate::config::Config;
+use crate::edge::{Edge, Follower};
 use crate::forward::Forward;
+use crate::gate::Gate;
 use crate::http::Surface;
 use crate::intake::Intake;
 use crate::metrics::Counts;
@@ -30,6 +32,7 @@ use muster_runtime::http::{Guard, serve};
 use muster_runtime::service::Context;
 use muster_wire::data::host::Reason;
 use muster_wire::data::process::Process;
+use muster_wire::topology;
 use serde_json::Value;
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
@@ -59,6 +62,8 @@ pub struct App {
     identity: Identity,
     here: Here,
     watch: Option<Watch>,
+    edge: Edge,
+    follower: Follower,
     tcp: TcpListener,
     socket_path: PathBuf,
     unix: socket::Bound,
@@ -94,6 +99,7 @@ impl App {
         }
         let here = Here::find();
         let identity = Identity::mint(&dir, &here)?;
+        let (edge, follower) = Edge::open(&dir);
         let waiting = Waiting::open(dir.join("payloads"), config.spool.overflow_max_bytes.as_u64())
             .context("opening the folder of large payloads")?;
         let counts = Counts::new(&context.metrics);
@@ -131,6 +137,8 @@ impl App {
             identity,
             here,
             watch,
+            edge,
+            follower,
             tcp,
             socket_path,
             unix,
@@ -170,6 +178,8 @@ impl App {
             identity,
             here,
             watch,
+            edge,
+            follower,
             tcp,
             unix,
             ..
@@ -184,9 +194,11 @@ impl App {
         );
 
         let surfaces = TaskTracker::new();
+        let gate = Gate::new(intake.host().clone(), edge.clone());
         let budget = Budget::new(config.intake.in_flight_max_bytes.as_u64());
         let surface = Surface {
             intake: intake.clone(),
+            gate: gate.clone(),
             budget: budget.clone(),
             config: config.http.clone(),
         };
@@ -199,6 +211,7 @@ impl App {
         });
         let desk = Desk {
             intake: intake.clone(),
+            gate,
             budget,
             bus: bus.clone(),
             here,
@@ -224,9 +237,14 @@ impl App {
             intake.host(),
             identity,
             intake.spool().clone(),
+            edge.applied(),
             health.condition("presence"),
         );
         drain.part("presence", presence.run(late.clone()));
+        drain.part(
+            "edge",
+            follower.run(bus.bucket(&topology::EDGE), health.condition("edge"), drain.token()),
+        );
         let forward = Forward::new(&bus, &intake, &counts, standing);
         drain.part(
             "forward",

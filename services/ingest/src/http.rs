@@ -1,6 +1,8 @@
 //! The HTTP surface: hooks of agents that cannot run a command, and events of programs that report for others.
 
+use crate::answers;
 use crate::budget::Budget;
+use crate::gate::Gate;
 use crate::intake::Intake;
 use crate::reject::Reject;
 use crate::trace;
@@ -8,7 +10,7 @@ use crate::translate::{self, Circumstances};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use muster_runtime::http::{Config, Problem, content_type, read_body};
@@ -26,6 +28,7 @@ const LINES: &[&str] = &["application/x-ndjson", "application/ndjson", "applicat
 #[derive(Clone)]
 pub(crate) struct Surface {
     pub(crate) intake: Intake,
+    pub(crate) gate: Gate,
     pub(crate) budget: Budget,
     pub(crate) config: Config,
 }
@@ -66,11 +69,21 @@ async fn hook(
             return Err(reject.problem());
         }
     };
-    let accepted = trace::accept_hook(&surface.intake, observation)
+    let answered = answers::hook(&surface.intake, &surface.gate, observation)
         .await
         .map_err(|reject| reject.problem())?;
     // An empty answer leaves every decision to the agent.
-    Ok((StatusCode::OK, [(EVENT_ID, accepted.id.to_string())]).into_response())
+    let mut response = answered.body.map_or_else(
+        || StatusCode::OK.into_response(),
+        |body| axum::Json(body).into_response(),
+    );
+    if let Some(id) = answered
+        .event
+        .and_then(|id| HeaderValue::from_str(&id.to_string()).ok())
+    {
+        response.headers_mut().insert(EVENT_ID, id);
+    }
+    Ok(response)
 }
 
 async fn events(State(surface): State<Surface>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {

@@ -2,15 +2,19 @@
 //!
 //! Whatever the surface ([`http`], [`socket`]), input becomes an observation ([`translate`]) or a typed refusal
 //! ([`reject`]); secrets are taken out and sizes capped ([`prepare`]); then it is numbered and written to the spool, and
-//! only then answered ([`intake`]). From there it goes to the hub in order ([`forward`]). This service holds no state of
-//! sessions and decides nothing: it knows what was said, not what it means.
+//! only then answered ([`intake`], [`answers`]). Before a tool runs, the rules that this host follows ([`edge`]) are asked
+//! ([`gate`]). From there it goes to the hub in order ([`forward`]). This service holds no state of
+//! sessions and decides nothing by itself: it knows what was said, not what it means.
 
 mod agents;
+mod answers;
 mod app;
 mod budget;
 mod cap;
 mod config;
+mod edge;
 mod forward;
+mod gate;
 mod http;
 mod intake;
 mod json;

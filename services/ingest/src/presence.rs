@@ -15,6 +15,7 @@ use muster_domain::ids::InstanceId;
 use muster_domain::names::HostName;
 use muster_domain::time::Timestamp;
 use muster_runtime::health::Condition;
+use muster_wire::edge::Applied;
 use muster_wire::limits::{PRESENCE_INTERVAL, PRESENCE_TTL};
 use muster_wire::topology::PRESENCE;
 use serde::{Deserialize, Serialize};
@@ -74,8 +75,9 @@ struct Card {
     hostname: String,
     #[serde(with = "muster_wire::time")]
     started: Timestamp,
-    /// The revision of the edge rules this host enforces.
-    edge_revision: u64,
+    /// The rules this host enforces.
+    #[serde(flatten)]
+    applied: Applied,
     spool: SpoolCard,
 }
 
@@ -93,6 +95,7 @@ pub(crate) struct Presence {
     identity: Identity,
     started: Timestamp,
     spool: Spool,
+    applied: watch::Receiver<Applied>,
     condition: Condition,
     standing: watch::Sender<Standing>,
     /// The revision of our own last write.
@@ -109,6 +112,7 @@ impl Presence {
         host: &HostName,
         identity: Identity,
         spool: Spool,
+        applied: watch::Receiver<Applied>,
         condition: Condition,
     ) -> (Self, watch::Receiver<Standing>) {
         let (standing, receiver) = watch::channel(Standing::Asking);
@@ -118,6 +122,7 @@ impl Presence {
             identity,
             started: muster_wire::time::from_system(SystemTime::now()),
             spool,
+            applied,
             condition,
             standing,
             revision: None,
@@ -141,6 +146,8 @@ impl Presence {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                // Whoever set a rule waits to see where it holds.
+                Ok(()) = self.applied.changed(), if self.revision.is_some() => {}
                 () = stop.cancelled() => break,
             }
         }
@@ -217,14 +224,14 @@ impl Presence {
         self.condition.set_degraded(reason);
     }
 
-    async fn card(&self) -> anyhow::Result<Bytes> {
+    async fn card(&mut self) -> anyhow::Result<Bytes> {
         let stats = self.spool.stats().await?;
         let card = Card {
             instance: self.identity.instance,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             hostname: config::machine(),
             started: self.started,
-            edge_revision: 0,
+            applied: self.applied.borrow_and_update().clone(),
             spool: SpoolCard {
                 owed: stats.events.owed + stats.transcript.owed,
                 used_bytes: stats.used_bytes,

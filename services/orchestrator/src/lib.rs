@@ -9,6 +9,7 @@ mod answer;
 mod config;
 mod connection;
 mod control;
+mod edge;
 mod election;
 mod inbox;
 mod leadership;
@@ -21,6 +22,7 @@ pub use config::Config;
 
 use anyhow::Context as _;
 use control::Control;
+use edge::Projector;
 use leadership::Candidate;
 use muster_bus::{Bus, migrate};
 use muster_domain::fleet::Fleet;
@@ -29,6 +31,7 @@ use muster_runtime::exit::Failure;
 use muster_runtime::health;
 use muster_runtime::http::{Guard, serve as serve_http};
 use muster_runtime::service::{Context, Service};
+use muster_wire::topology;
 use serve::Parts;
 use snapshot::{Keeper, Store};
 use tokio::net::TcpListener;
@@ -97,6 +100,7 @@ async fn start(config: Config, context: &Context) -> anyhow::Result<Bus> {
     let (inputs, inbox) = mpsc::channel(INPUTS_WAITING);
     let (caught_up, catching_up) = watch::channel(None);
     let instance = InstanceId::from_uuid(Uuid::now_v7());
+    let (projector, writer) = Projector::new();
     let parts = Parts {
         control: Control::new(Fleet::new(config.fleet()), context.instance.clone(), secret),
         keeper: Keeper::new(store.clone(), bus.clone(), drain.clone(), config.state.clone()),
@@ -105,6 +109,7 @@ async fn start(config: Config, context: &Context) -> anyhow::Result<Bus> {
         instance,
         at_once: config.requests.at_once,
         caught_up,
+        projector,
     };
     let candidate = Candidate {
         bus: bus.clone(),
@@ -118,6 +123,12 @@ async fn start(config: Config, context: &Context) -> anyhow::Result<Bus> {
     drain.part("log", log);
     drain.part("presence", presence);
     drain.part("leadership", candidate.run(drain.clone()));
+    let edge = writer.run(
+        bus.bucket(&topology::EDGE),
+        context.health.condition("edge"),
+        drain.clone(),
+    );
+    drain.part("edge", edge);
     drain.part("loop", serve::run(parts, inbox));
     Ok(bus)
 }

@@ -3,6 +3,7 @@
 use crate::VERSION;
 use crate::answer::{self, Answer, Asked};
 use crate::control::Control;
+use crate::edge::Projector;
 use crate::election::now;
 use crate::inbox::{Event, Input};
 use crate::meters::Meters;
@@ -37,6 +38,8 @@ pub(crate) struct Parts {
     pub(crate) at_once: usize,
     /// Which log is folded to its end as it was found: leave to campaign.
     pub(crate) caught_up: watch::Sender<Option<Timestamp>>,
+    /// What hosts shall enforce.
+    pub(crate) projector: Projector,
 }
 
 /// What the loop knows of the log.
@@ -76,6 +79,7 @@ pub(crate) async fn run(parts: Parts, mut inbox: mpsc::Receiver<Input>) -> anyho
         };
         pulse.beat();
         state.handle(input).await;
+        state.project();
         state.follow_role(&mut serving).await?;
     }
     if let Some(serving) = serving {
@@ -152,6 +156,13 @@ impl Loop {
             caught_up.send_replace(Some(log.created));
             self.ready.set_ok();
         }
+    }
+
+    /// Hosts enforce what the state says, as soon as it says so.
+    fn project(&mut self) {
+        let Parts { control, projector, .. } = &mut self.parts;
+        let log = self.log.found.filter(|_| control.is_leading());
+        projector.project(control.fleet(), log.map(|log| log.created));
     }
 
     /// Answers only while leading: who does not decide has nothing to say about decisions under way.

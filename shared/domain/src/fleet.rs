@@ -9,6 +9,7 @@ mod agenda;
 
 use crate::fact::{Decision, Fact, Recorded};
 use crate::family::{Family, Owner};
+use crate::hold::Holds;
 use crate::host::{Host, HostState};
 use crate::ids::{InstanceId, ProducerId};
 use crate::names::{HostName, SessionId};
@@ -122,6 +123,7 @@ pub struct Fleet {
     producers: BTreeMap<ProducerId, Producer>,
     leader: Option<Leader>,
     alerts: BTreeMap<String, Timestamp>,
+    holds: Holds,
     counters: Counters,
     agenda: Agenda,
 }
@@ -141,6 +143,7 @@ impl Fleet {
             producers: BTreeMap::new(),
             leader: None,
             alerts: BTreeMap::new(),
+            holds: Holds::default(),
             counters: Counters::default(),
             agenda: Agenda::default(),
         }
@@ -363,6 +366,11 @@ impl Fleet {
     /// Alerts that stand, since when.
     pub const fn alerts(&self) -> &BTreeMap<String, Timestamp> {
         &self.alerts
+    }
+
+    /// Orders that hosts enforce.
+    pub const fn holds(&self) -> &Holds {
+        &self.holds
     }
 
     /// What was counted on the way.

@@ -20,6 +20,7 @@ pub mod due;
 pub mod fact;
 pub mod family;
 pub mod fleet;
+pub mod hold;
 pub mod host;
 pub mod ids;
 pub mod names;

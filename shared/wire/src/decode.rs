@@ -8,6 +8,8 @@ mod hook;
 mod summary;
 mod turn;
 
+pub use hook::known as moment;
+
 use crate::data;
 use crate::envelope::{DecodeError, Document, Envelope};
 use muster_domain::fact::{Event, Fact, HostFact, ProcessFact, Recorded};

@@ -10,6 +10,7 @@
 //! - [`incoming`] and [`stream`]: what agents say, as hooks and as printed lines.
 //! - [`frame`]: ingest's socket; [`api`]: requests to the orchestrator and their answers.
 //! - [`decision`]: conclusions as events; [`snapshot`]: the folded state as bytes.
+//! - [`edge`]: what hosts enforce.
 //! - [`topology`]: streams, buckets and consumers, as data.
 //! - [`limits`]: every number both sides must agree on.
 #![deny(missing_docs)]
@@ -19,6 +20,7 @@ pub mod canonical;
 pub mod data;
 pub mod decision;
 pub mod decode;
+pub mod edge;
 pub mod envelope;
 pub mod frame;
 pub mod incoming;

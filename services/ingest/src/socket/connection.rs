@@ -1,6 +1,8 @@
 //! One connection: what it may say, in which order, and how long it may take.
 
+use crate::answers::{self, Answered};
 use crate::budget::Budget;
+use crate::gate::Gate;
 use crate::http::ack;
 use crate::intake::Intake;
 use crate::reject::Reject;
@@ -35,6 +37,7 @@ const READ_INLINE_BYTES_MAX: usize = 64 * 1024;
 /// What every connection is served with.
 pub(crate) struct Desk {
     pub(crate) intake: Intake,
+    pub(crate) gate: Gate,
     pub(crate) budget: Budget,
     pub(crate) bus: Bus,
     pub(crate) here: Here,
@@ -246,23 +249,25 @@ impl Connection<'_> {
             translate::hook(&agent, &body.bytes, self.circumstances(hook))
         };
         let result = match read {
-            Ok(observation) => trace::accept_hook(&self.desk.intake, observation).await,
+            Ok(observation) => answers::hook(&self.desk.intake, &self.desk.gate, observation).await,
             Err(reject) => {
                 self.desk.intake.refused(&reject, &body.bytes).await;
                 Err(reject)
             }
         };
         match result {
-            Ok(accepted) => {
+            Ok(Answered { event, body }) => {
                 // No output and status 0 leave every decision to the agent.
+                let text = body.map(|body| body.to_string());
+                let inline = text.clone().filter(|_| !follows).map(RawValue::from_string);
                 let answer = HookAnswer {
-                    event_id: Some(accepted.id),
+                    event_id: event,
                     exit_code: 0,
-                    answer: None,
+                    answer: inline.transpose()?,
                 };
                 self.queue(&ServerFrame::HookAnswer(answer)).await?;
                 if follows {
-                    self.queue_raw(&[]).await?;
+                    self.queue_raw(text.unwrap_or_default().as_bytes()).await?;
                 }
                 self.flush().await?;
             }

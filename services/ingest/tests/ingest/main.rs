@@ -6,6 +6,7 @@ mod client;
 mod displaced;
 mod forwarding;
 mod full;
+mod holds;
 mod large;
 mod presence;
 mod processes;

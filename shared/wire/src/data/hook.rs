@@ -48,6 +48,50 @@ pub struct HookNote {
     /// For how many milliseconds the agent is kept waiting for an answer. Only hooks that say so can be answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// An operator said that nobody sits before the session now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub away: bool,
+    /// What the host's own rules said of the call; nothing where they said nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+}
+
+/// What a host enforced without asking the orchestrator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What the agent was told.
+    pub decision: VerdictKind,
+    /// Which kind of rule said so.
+    pub by: VerdictBy,
+    /// Why, as the agent was told.
+    pub reason: String,
+    /// The rule: the id of a hold, the name of an agent, the id of a policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+}
+
+/// What an agent is told about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictKind {
+    /// It does not run.
+    Deny,
+    /// The user is asked.
+    Ask,
+    /// It runs, and the user is not asked.
+    Allow,
+}
+
+/// Which kind of rule a host enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictBy {
+    /// A hold.
+    Hold,
+    /// A circuit.
+    Circuit,
+    /// The policy.
+    Policy,
 }
 
 /// A process in its host's pid namespace.

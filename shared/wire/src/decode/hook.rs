@@ -90,7 +90,8 @@ struct Note<'a> {
     run: Option<&'a RawValue>,
 }
 
-fn known(name: &HookName) -> &HookName {
+/// The moment that a hook marks, by the name Claude Code gives it; a name that nobody translates stands for itself.
+pub fn known(name: &HookName) -> &HookName {
     let HookName::Other(token) = name else {
         return name;
     };

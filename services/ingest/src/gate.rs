@@ -1,0 +1,119 @@
+//! What this host says of a tool call before it runs: holds first, then circuits, then the policy.
+//!
+//! Judging reads nothing but the rules that were followed and the call itself. Where no rule speaks, nothing is said and
+//! the agent decides as it always did.
+
+mod labels;
+
+use crate::edge::{Edge, Rules};
+use crate::observation::Observation;
+use labels::Labels;
+use muster_domain::family::{EventType, HookName};
+use muster_domain::hold::{Mode, Whom};
+use muster_domain::names::HostName;
+use muster_domain::time::Timestamp;
+use muster_wire::data::hook::{Verdict, VerdictBy, VerdictKind};
+use muster_wire::edge::Hold;
+use muster_wire::{decode, time};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Judges calls, and remembers what labels sessions carry.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    host: HostName,
+    edge: Edge,
+    labels: Arc<Labels>,
+}
+
+impl Gate {
+    pub(crate) fn new(host: HostName, edge: Edge) -> Self {
+        Self {
+            host,
+            edge,
+            labels: Arc::default(),
+        }
+    }
+
+    /// What the rules say of this hook, if they say anything. It is noted beside the payload, and so is whether an operator
+    /// said that the session's user is away: the log shows what was enforced. Call this before the observation is
+    /// written, and answer after.
+    pub(crate) fn judge(&self, observation: &mut Observation) -> Option<Verdict> {
+        self.labels
+            .remember(observation.session.as_ref(), &observation.notes.labels);
+        // Whatever a reporter brought with its payload was not said here.
+        (observation.notes.verdict, observation.notes.away) = (None, false);
+        let rules = self.edge.rules();
+        if !rules.speak() {
+            return None;
+        }
+        let remembered = self.labels.of(observation.session.as_ref());
+        let whom = Whom {
+            host: &self.host,
+            session: observation.session.as_ref(),
+            agent: observation.agent.as_ref(),
+            labels: &observation.notes.labels,
+            remembered: remembered.as_deref(),
+        };
+        let now = time::from_system(SystemTime::now());
+        let away = order(&rules, Mode::Away, &whom, now).is_some();
+        let verdict = starts_a_tool(&observation.event_type)
+            .then(|| judge(&rules, &whom, now))
+            .flatten();
+        observation.notes.away = away;
+        observation.notes.verdict.clone_from(&verdict);
+        verdict
+    }
+}
+
+fn starts_a_tool(event_type: &EventType) -> bool {
+    matches!(event_type, EventType::AgentHook(hook) if *decode::moment(hook) == HookName::PreToolUse)
+}
+
+impl Rules {
+    /// Whether any rule is set.
+    fn speak(&self) -> bool {
+        self.holds.as_ref().is_some_and(|holds| !holds.holds.is_empty())
+    }
+}
+
+/// The verdict of the first kind of rule that has one.
+fn judge(rules: &Rules, whom: &Whom<'_>, now: Timestamp) -> Option<Verdict> {
+    held(rules, whom, now)
+}
+
+fn held(rules: &Rules, whom: &Whom<'_>, now: Timestamp) -> Option<Verdict> {
+    let hold = order(rules, Mode::Hold, whom, now)?;
+    Some(Verdict {
+        decision: VerdictKind::Deny,
+        by: VerdictBy::Hold,
+        reason: reason(hold),
+        rule: Some(hold.id.to_string()),
+    })
+}
+
+/// The first order of this mode that is for `whom` and has not ended.
+fn order<'a>(rules: &'a Rules, mode: Mode, whom: &Whom<'_>, now: Timestamp) -> Option<&'a Hold> {
+    rules
+        .holds
+        .as_ref()?
+        .holds
+        .iter()
+        .find(|hold| hold.mode == mode && hold.expires_at.is_none_or(|at| now < at) && hold.selector.matches(whom))
+}
+
+/// What the agent is told. It reads this as the result of its call, so it says that trying again is of no use.
+fn reason(hold: &Hold) -> String {
+    let why = hold.reason.as_deref().unwrap_or("no reason was given");
+    let until = hold.expires_at.map_or_else(
+        || "until it is released".to_owned(),
+        |at| format!("until {}", time::format(at)),
+    );
+    format!(
+        "Held by {}: {why}. No tool may run for {} {until}; do not retry, tell the user.",
+        hold.by, hold.selector
+    )
+}
+
+#[cfg(test)]
+mod tests;
