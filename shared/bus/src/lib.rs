@@ -8,7 +8,7 @@
 //! - [`read`]: the log in order, across outages, without a skip or a repeat.
 //! - [`consume`]: work handed out until it is acknowledged.
 //! - [`kv`], [`objects`]: current values, and bytes too large for a message.
-//! - [`service`]: questions to the leader.
+//! - [`service`]: questions to the leader; [`operator`]: the proof that an operator asks.
 //! - [`migrate`]: the one place that creates and changes streams; everyone else only compares.
 //! - [`server`]: a `nats-server` of our own as a child process.
 #![deny(missing_docs)]
@@ -21,6 +21,7 @@ pub mod kv;
 pub mod migrate;
 pub mod msg_id;
 pub mod objects;
+pub mod operator;
 pub mod publish;
 pub mod read;
 mod resume;

@@ -6,20 +6,24 @@
 
 use crate::ask::{Away, Failed, Refusal, Unanswered};
 use crate::connect::Bus;
+use crate::operator::{self, Key};
 use async_nats::service::{self, Service, ServiceExt, endpoint::Endpoint};
 use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use futures_util::stream::{SelectAll, select_all};
 use futures_util::{FutureExt, StreamExt};
+use muster_domain::names::SessionId;
 use muster_telemetry::propagation;
-use muster_wire::Request;
 use muster_wire::subject::Operation;
+use muster_wire::{Request, token};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The service's name, as tools that list services see it.
 pub const NAME: &str = "orchestrator";
+/// The session on whose behalf is asked; encoded as in subjects.
+const SESSION: &str = "Muster-Session";
 const ERROR: &str = "Nats-Service-Error";
 const ERROR_CODE: &str = "Nats-Service-Error-Code";
 
@@ -179,6 +183,11 @@ impl Incoming {
             .map(HeaderValue::as_str)
     }
 
+    /// The session on whose behalf is asked, as its asker says.
+    pub fn session(&self) -> Option<SessionId> {
+        SessionId::new(&token::decode(self.header(SESSION)?)?).ok()
+    }
+
     /// Answers.
     ///
     /// # Errors
@@ -198,13 +207,43 @@ impl Incoming {
     }
 }
 
+/// What a caller shows beside its name.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials {
+    /// The operator's token.
+    pub operator: Option<Key>,
+    /// The session on whose behalf is asked.
+    pub session: Option<SessionId>,
+}
+
 impl Bus {
     /// Asks the leader.
     ///
     /// # Errors
     /// [`RequestError`].
     pub async fn request(&self, request: &Request, body: Bytes, patience: Duration) -> Result<Bytes, RequestError> {
+        self.request_as(&Credentials::default(), request, body, patience).await
+    }
+
+    /// Asks the leader, and shows who asks.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn request_as(
+        &self,
+        credentials: &Credentials,
+        request: &Request,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<Bytes, RequestError> {
         let mut headers = HeaderMap::new();
+        if let Some(session) = &credentials.session {
+            headers.insert(SESSION, token::encode(session.as_str()));
+        }
+        if let Some(key) = &credentials.operator {
+            let now = muster_wire::time::from_system(SystemTime::now());
+            headers.insert(operator::HEADER, key.sign(request, &body, now));
+        }
         for (name, value) in propagation::current() {
             headers.insert(name, value);
         }

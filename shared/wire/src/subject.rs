@@ -14,7 +14,7 @@ use std::fmt;
 
 mod request;
 
-pub use request::{Caller, Operation, Request};
+pub use request::{Caller, Operation, Request, Role};
 
 /// The prefix under which the hub republishes what it stored.
 pub const STORED_PREFIX: &str = "stored";

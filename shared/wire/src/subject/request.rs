@@ -9,8 +9,19 @@ use std::fmt;
 /// The prefix every request subject begins with.
 const PREFIX: &str = "orchestrator.v1";
 
+/// What somebody must be to ask for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Looks.
+    Viewer,
+    /// Works: a host and the agents on it.
+    Agent,
+    /// Decides: whoever has the operator token.
+    Operator,
+}
+
 macro_rules! operations {
-    ($($(#[$doc:meta])* $variant:ident = $noun:literal . $verb:literal,)+) => {
+    ($($(#[$doc:meta])* $variant:ident = $noun:literal . $verb:literal, $role:ident;)+) => {
         /// What can be asked of the orchestrator.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Operation { $($(#[$doc])* $variant,)+ }
@@ -23,25 +34,36 @@ macro_rules! operations {
             pub const fn tokens(self) -> (&'static str, &'static str) {
                 match self { $(Self::$variant => ($noun, $verb),)+ }
             }
+
+            /// What its caller must be.
+            pub const fn role(self) -> Role {
+                match self { $(Self::$variant => Role::$role,)+ }
+            }
         }
     };
 }
 
 operations! {
     /// Version range and identity.
-    Hello = "service"."hello",
+    Hello = "service"."hello", Viewer;
     /// Uptime, position in the log, queue depth, last error.
-    Status = "service"."status",
+    Status = "service"."status", Viewer;
     /// Sessions, paged and filtered.
-    SessionsList = "sessions"."list",
+    SessionsList = "sessions"."list", Viewer;
     /// One session, as the list shows it.
-    SessionsStatus = "sessions"."status",
+    SessionsStatus = "sessions"."status", Viewer;
     /// One session with turns, spans and paged events.
-    SessionsDetail = "sessions"."detail",
+    SessionsDetail = "sessions"."detail", Viewer;
     /// Hosts.
-    HostsList = "hosts"."list",
+    HostsList = "hosts"."list", Viewer;
     /// The digest of the folded state at a position, for audits.
-    AuditDigest = "audit"."digest",
+    AuditDigest = "audit"."digest", Viewer;
+    /// What waits for somebody's answer, paged and filtered.
+    ApprovalsList = "approvals"."list", Viewer;
+    /// One approval, open or answered.
+    ApprovalsGet = "approvals"."get", Viewer;
+    /// The answer to one.
+    ApprovalsResolve = "approvals"."resolve", Operator;
 }
 
 impl fmt::Display for Operation {
