@@ -25,6 +25,7 @@ pub mod host;
 pub mod ids;
 pub mod names;
 pub mod overlay;
+pub mod policy;
 pub mod producer;
 pub mod react;
 pub mod session;

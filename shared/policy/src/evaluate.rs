@@ -1,0 +1,189 @@
+//! A call against the rules.
+//!
+//! Forbidding rules are asked first, and the strictest that applies decides; allowing ones only count where none forbids.
+//! A forbidding rule sees every family of the call's parts, a permitting one the worst only: `git commit && git push` is
+//! caught by a rule about either, and let through only by one about pushing.
+//!
+//! Failing closed: a forbidding rule that cannot be evaluated (it names a member the input lacks, say) counts as one that
+//! applies where the call is destructive; elsewhere it is left out and reported, and no permit grants anything meanwhile.
+
+#[cfg(test)]
+mod tests;
+
+use crate::class::{Classed, classify};
+use crate::facts::Facts;
+use crate::rules::{Policies, Rule};
+use crate::vocabulary::{Asked, Question};
+use cedar_policy::{AuthorizationError, PolicySet};
+use muster_domain::policy::{ActionFamily, Ruling};
+use serde::{Deserialize, Serialize};
+
+/// The code of a verdict that stands because a rule could not be evaluated.
+pub const FAILED_CLOSED: &str = "rule_evaluation_failed";
+
+/// What the rules say about a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What is decided.
+    pub decision: Ruling,
+    /// An allow that also answers the agent's own question.
+    pub grant: bool,
+    /// The code for programs.
+    pub reason_code: String,
+    /// The sentence for people and models.
+    pub message: String,
+    /// The rules that say so, the one that decided first.
+    pub rules: Vec<String>,
+    /// The call's family.
+    pub family: ActionFamily,
+    /// Which rules were asked.
+    pub fingerprint: String,
+}
+
+/// A rule that could not be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unevaluated {
+    /// Which.
+    pub rule: String,
+    /// Why.
+    pub error: String,
+}
+
+/// Everything that asking found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// The call's family and what led to it.
+    pub classed: Classed,
+    /// `None` where no rule applies.
+    pub verdict: Option<Verdict>,
+    /// Rules that could not be evaluated.
+    pub unevaluated: Vec<Unevaluated>,
+}
+
+impl Policies {
+    /// What the rules say; `None` where none applies.
+    pub fn evaluate(&self, facts: &Facts<'_>) -> Option<Verdict> {
+        if self.rules.is_empty() {
+            return None;
+        }
+        self.examine(facts).verdict
+    }
+
+    /// What the rules say, with how they came to it.
+    pub fn examine(&self, facts: &Facts<'_>) -> Examined {
+        let classed = classify(facts);
+        let (verdict, unevaluated) = match self.vocabulary.question(facts, &classed) {
+            Ok(question) => self.answer(&question, &classed),
+            Err(error) => {
+                let forbids = self.rules.values().filter(|rule| rule.ruling > Ruling::Allow);
+                let error = error.to_string();
+                let unevaluated: Vec<_> = forbids.map(|rule| (rule, error.clone())).collect();
+                (self.strictest(&[], &unevaluated, &classed), reported(&unevaluated))
+            }
+        };
+        Examined {
+            classed,
+            verdict,
+            unevaluated,
+        }
+    }
+
+    fn answer(&self, question: &Question, classed: &Classed) -> (Option<Verdict>, Vec<Unevaluated>) {
+        let (forbidding, failed) = self.applying(&self.forbids, &question.any_part);
+        if let Some(verdict) = self.strictest(&forbidding, &failed, classed) {
+            return (Some(verdict), reported(&failed));
+        }
+        let (allowing, also_failed) = self.applying(&self.permits, &question.worst_part);
+        let verdict = (!allowing.is_empty()).then(|| {
+            let grant = failed.is_empty() && allowing.iter().any(|rule| rule.grant);
+            let mut ordered = allowing;
+            ordered.sort_by_key(|rule| (!rule.grant, rule.order));
+            self.verdict(Ruling::Allow, &ordered, classed, None).granting(grant)
+        });
+        let unevaluated = [reported(&failed), reported(&also_failed)].concat();
+        (verdict, unevaluated)
+    }
+
+    /// The rules of a set that apply, and those that could not be evaluated.
+    fn applying(&self, set: &PolicySet, asked: &Asked) -> (Vec<&Rule>, Vec<(&Rule, String)>) {
+        if set.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
+        let response = self.authorizer.is_authorized(&asked.request, set, &asked.entities);
+        let diagnostics = response.diagnostics();
+        let rule = |id: &cedar_policy::PolicyId| self.rules.get(AsRef::<str>::as_ref(id));
+        let mut failed: Vec<_> = diagnostics
+            .errors()
+            .filter_map(|error| {
+                let AuthorizationError::PolicyEvaluationError(error) = error;
+                Some((rule(error.policy_id())?, error.inner().to_string()))
+            })
+            .collect();
+        failed.sort_by_key(|(rule, _)| rule.order);
+        (diagnostics.reason().filter_map(rule).collect(), failed)
+    }
+
+    /// What forbidding rules come to, those that failed among them where the call is destructive.
+    fn strictest(&self, applying: &[&Rule], failed: &[(&Rule, String)], classed: &Classed) -> Option<Verdict> {
+        let closed = classed.family == ActionFamily::RepairDestructive;
+        let failed: Vec<_> = failed.iter().filter(|_| closed).collect();
+        let mut counted: Vec<&Rule> = applying.to_vec();
+        counted.extend(failed.iter().map(|(rule, _)| *rule));
+        // The strictest, then one that truly applies, then the earliest.
+        let has_failed = |rule: &Rule| failed.iter().any(|(other, _)| other.id == rule.id);
+        counted.sort_by_key(|rule| (std::cmp::Reverse(rule.ruling), has_failed(rule), rule.order));
+        let first = counted.first()?;
+        let error = failed
+            .iter()
+            .find(|(rule, _)| rule.id == first.id)
+            .map(|(_, error)| error.as_str());
+        Some(self.verdict(first.ruling, &counted, classed, error))
+    }
+
+    fn verdict(&self, decision: Ruling, rules: &[&Rule], classed: &Classed, error: Option<&str>) -> Verdict {
+        let first = rules.first();
+        let reason = first.map_or("", |rule| rule.reason.as_str());
+        let named = first.map_or("", |rule| rule.id.as_str());
+        let message = match (error, first.and_then(|rule| rule.message.clone())) {
+            (Some(error), _) => format!("{} (rule {named} could not be evaluated: {error})", sentence(decision)),
+            (None, Some(message)) => message,
+            (None, None) => format!("{} (rule {named}: {reason})", sentence(decision)),
+        };
+        Verdict {
+            decision,
+            grant: false,
+            reason_code: if error.is_some() {
+                FAILED_CLOSED.to_owned()
+            } else {
+                reason.to_owned()
+            },
+            message,
+            rules: rules.iter().map(|rule| rule.id.clone()).collect(),
+            family: classed.family,
+            fingerprint: self.fingerprint().to_owned(),
+        }
+    }
+}
+
+impl Verdict {
+    fn granting(self, grant: bool) -> Self {
+        Self { grant, ..self }
+    }
+}
+
+fn sentence(decision: Ruling) -> &'static str {
+    match decision {
+        Ruling::Allow => "Allowed by policy",
+        Ruling::ApprovalRequired => "Policy asks for an approval",
+        Ruling::EscalationRequired => "Policy asks for somebody to look at this first",
+        Ruling::Deny => "Denied by policy",
+    }
+}
+
+fn reported(failed: &[(&Rule, String)]) -> Vec<Unevaluated> {
+    let one = |(rule, error): &(&Rule, String)| Unevaluated {
+        rule: rule.id.clone(),
+        error: error.clone(),
+    };
+    failed.iter().map(one).collect()
+}

@@ -1,0 +1,52 @@
+//! A tool's input as a Cedar value.
+//!
+//! Built by hand instead of by Cedar's own JSON reader: that one takes `{"__entity": …}` for an entity, and what a model
+//! writes must stay data. Cedar has no null and no fractions: a null is left out, a number that is no 64-bit integer
+//! becomes its text.
+
+use cedar_policy::{ExpressionConstructionError, RestrictedExpression};
+use serde_json::Value;
+
+/// What lies deeper in an input is left out: Cedar walks values recursively.
+const DEPTH_MAX: usize = 32;
+
+pub(super) fn text(text: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(text.to_owned())
+}
+
+/// An input as a record; one that is no object is a record without members.
+pub(super) fn record(input: &Value) -> Result<RestrictedExpression, ExpressionConstructionError> {
+    match expression(input, 0)? {
+        Some(record) if input.is_object() => Ok(record),
+        _ => RestrictedExpression::new_record([]),
+    }
+}
+
+fn expression(value: &Value, depth: usize) -> Result<Option<RestrictedExpression>, ExpressionConstructionError> {
+    if depth > DEPTH_MAX {
+        return Ok(None);
+    }
+    Ok(Some(match value {
+        Value::Null => return Ok(None),
+        Value::Bool(yes) => RestrictedExpression::new_bool(*yes),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => RestrictedExpression::new_long(number),
+            None => RestrictedExpression::new_string(number.to_string()),
+        },
+        Value::String(string) => text(string),
+        Value::Array(values) => {
+            let mut found = Vec::with_capacity(values.len());
+            for value in values {
+                found.extend(expression(value, depth + 1)?);
+            }
+            RestrictedExpression::new_set(found)
+        }
+        Value::Object(members) => {
+            let mut found = Vec::with_capacity(members.len());
+            for (name, value) in members {
+                found.extend(expression(value, depth + 1)?.map(|value| (name.clone(), value)));
+            }
+            RestrictedExpression::new_record(found)?
+        }
+    }))
+}
