@@ -30,6 +30,8 @@ fn table() -> Vec<Row> {
             AgentTurn { TurnKind: TurnStart, Note, TurnEnd, StatusChanged, ModelChanged, TokenUsageChanged, TurnStateChanged }
             RuntimeStatus { StatusKind: StateChanged, SessionLost }
             RuntimeHost { RuntimeHostKind: Added, Lost, Returned }
+            ApprovalRequired { ApprovalRequiredKind: PermissionRequest, Question }
+            ApprovalResolved { ApprovalResolvedKind: Approved, Denied, Expired, AnsweredElsewhere, Withdrawn }
             Alert { AlertKind: Raised }
             Leader { LeaderKind: Elected }
             HostStatus { HostStatusKind: Started, Degraded, Recovered, Stopping }
@@ -44,8 +46,7 @@ fn table() -> Vec<Row> {
             ProcessProcess { ProcessKind: Exec }
             HostStatus { HostStatusKind: Capability }
             RuntimeStatus { StatusKind: StartSession, HeartbeatSession, ClearSession, TakeoverSession, EvaluateContextRefresh }
-            ApprovalRequired { ApprovalRequiredKind: PolicyCheck, PermissionRequest, Question }
-            ApprovalResolved { ApprovalResolvedKind: Approved, Denied, Expired, AnsweredElsewhere, Withdrawn }
+            ApprovalRequired { ApprovalRequiredKind: PolicyCheck }
             Checkpoint { CheckpointKind: EvaluateCheckpoint, EvaluateCloseout }
             MemoryCompaction { MemoryCompactionKind: CompactMemory, PressureChanged }
             Delegation { DelegationKind: Queued, Running, Completed, Failed, Cancelled, Stale, Refused }
@@ -71,7 +72,7 @@ const fn places(owner: Owner) -> &'static [&'static str] {
         ],
         Owner::Orchestrator => &[
             "services/orchestrator/src",
-            "shared/domain/src/conclusion.rs",
+            "shared/domain/src",
             "shared/wire/src/decision.rs",
         ],
         Owner::Notifier => &["services/notifier/src"],

@@ -37,9 +37,11 @@ impl AskError {
         let text = self.to_string();
         match &self {
             Self::Refused(error) => match error.kind {
-                ErrorKind::BadRequest | ErrorKind::NotFound | ErrorKind::Ambiguous => {
-                    anyhow::Error::from(Failure::Usage(text))
-                }
+                ErrorKind::BadRequest
+                | ErrorKind::NotFound
+                | ErrorKind::Ambiguous
+                | ErrorKind::Forbidden
+                | ErrorKind::Conflict => anyhow::Error::from(Failure::Usage(text)),
                 ErrorKind::Version | ErrorKind::Unavailable => Failure::Unavailable(text).into(),
                 ErrorKind::Internal => self.into(),
             },

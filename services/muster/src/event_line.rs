@@ -2,6 +2,7 @@
 
 use crate::format;
 use muster_bus::Stored;
+use muster_domain::approval::AskEnd;
 use muster_domain::fact::{Fact, Hook, HookBody, HostFact, ProcessFact, ToolOutcome, ToolUse, TurnFact};
 use muster_wire::{Envelope, decode};
 use serde::Deserialize;
@@ -131,6 +132,15 @@ fn of_turn(fact: &TurnFact) -> String {
         },
         TurnFact::StateChanged { compacting } => if *compacting { "compacting" } else { "working" }.to_owned(),
         TurnFact::SubagentLinked { subagent, .. } => format!("subagent {subagent}"),
+        TurnFact::AskEnded { end, reason, .. } => {
+            let how = match end {
+                AskEnd::Answered => "permission answered at the terminal",
+                AskEnd::Released => "no longer waits for permission",
+            };
+            reason
+                .as_deref()
+                .map_or_else(|| how.to_owned(), |reason| format!("{how}: {reason}"))
+        }
     }
 }
 

@@ -166,6 +166,8 @@ fn failed(failure: &muster_bus::service::Failure) -> Problem {
         ErrorKind::BadRequest => "bad_request",
         ErrorKind::NotFound => "not_found",
         ErrorKind::Ambiguous => "ambiguous",
+        ErrorKind::Forbidden => "forbidden",
+        ErrorKind::Conflict => "conflict",
         ErrorKind::Version => "version",
         ErrorKind::Unavailable => "unavailable",
         ErrorKind::Internal => "internal",
@@ -176,6 +178,8 @@ fn failed(failure: &muster_bus::service::Failure) -> Problem {
         ErrorKind::BadRequest
         | ErrorKind::NotFound
         | ErrorKind::Ambiguous
+        | ErrorKind::Forbidden
+        | ErrorKind::Conflict
         | ErrorKind::Version
         | ErrorKind::Internal => problem,
     }

@@ -1,13 +1,17 @@
 //! Questions, answered from the state. Pure but for a page of events, which is read from the log.
 
+mod approvals;
 mod detail;
 mod lists;
 
 use bytes::Bytes;
 use detail::Wanted;
 use muster_bus::service::Failure;
+use muster_domain::asker::Asker;
+use muster_domain::conclusion::Draft;
 use muster_domain::fleet::Fleet;
-use muster_domain::ids::InstanceId;
+use muster_domain::ids::{EventId, InstanceId};
+use muster_domain::overlay::Overlay;
 use muster_domain::time::Timestamp;
 use muster_wire::api::{
     self, ApiError, AuditDigest, AuditDigestRequest, ErrorKind, Hello, HelloRequest, Position, Session, SessionRequest,
@@ -25,6 +29,8 @@ pub(crate) type Reply = Result<Bytes, Failure>;
 /// What the answers are drawn from.
 pub(crate) struct Asked<'a> {
     pub(crate) fleet: &'a Fleet,
+    pub(crate) overlay: &'a Overlay,
+    pub(crate) asker: &'a Asker,
     pub(crate) stream_created: Timestamp,
     pub(crate) instance: InstanceId,
     pub(crate) leading: bool,
@@ -39,6 +45,50 @@ pub(crate) enum Answer {
     Ready(Reply),
     /// It takes time, and the state no more.
     Detail(Box<Wanted>),
+    /// Something is to be decided first.
+    After(After),
+}
+
+/// How the answer is drawn from a state that holds what was decided.
+pub(crate) type Then = Box<dyn FnOnce(&Fleet, Position) -> Result<Bytes, ApiError> + Send + Sync>;
+
+/// What is to be written, or read back, before the answer can be given.
+pub(crate) struct After {
+    /// What is to be written.
+    pub(crate) drafts: Vec<Draft>,
+    /// What is to be read back, where nothing is to be written.
+    pub(crate) event: Option<EventId>,
+    /// The answer then.
+    pub(crate) then: Then,
+}
+
+impl After {
+    /// Once these are written and read back.
+    pub(crate) fn written(drafts: Vec<Draft>, then: Then) -> Self {
+        Self {
+            drafts,
+            event: None,
+            then,
+        }
+    }
+
+    /// Once this event, which is on its way, is read back.
+    pub(crate) fn folded(event: EventId, then: Then) -> Self {
+        Self {
+            drafts: Vec::new(),
+            event: Some(event),
+            then,
+        }
+    }
+
+    /// At once: all that was asked for is the case.
+    pub(crate) fn nothing(then: Then) -> Self {
+        Self {
+            drafts: Vec::new(),
+            event: None,
+            then,
+        }
+    }
 }
 
 /// Answers one request.
@@ -54,6 +104,12 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
             Err(error) => Err(error),
         },
         Operation::HostsList => read(body).and_then(|request| asked.reply(lists::hosts(fleet, &request))),
+        Operation::ApprovalsList => read(body).and_then(|request| asked.reply(approvals::list(fleet, &request))),
+        Operation::ApprovalsGet => read(body).and_then(|request| asked.reply(approvals::get(fleet, &request)?)),
+        Operation::ApprovalsResolve => match read(body).and_then(|request| approvals::resolve(asked, request)) {
+            Ok(after) => return Answer::After(after),
+            Err(error) => Err(error),
+        },
         Operation::AuditDigest => read(body).and_then(|request| asked.reply(digest(fleet, &request)?)),
     };
     Answer::Ready(ready.map_err(|error| failure(&error)))
@@ -68,8 +124,12 @@ impl Asked<'_> {
     }
 
     fn reply<T: Serialize>(&self, body: T) -> Result<Bytes, ApiError> {
-        encode(&api::Reply::new(self.at(), body))
+        encode_at(self.at(), body)
     }
+}
+
+fn encode_at<T: Serialize>(at: Position, body: T) -> Result<Bytes, ApiError> {
+    encode(&api::Reply::new(at, body))
 }
 
 fn encode(reply: &impl Serialize) -> Result<Bytes, ApiError> {
@@ -84,7 +144,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| ApiError::new(ErrorKind::BadRequest, error.to_string()))
 }
 
-fn failure(error: &ApiError) -> Failure {
+pub(crate) fn failure(error: &ApiError) -> Failure {
     let body = serde_json::to_vec(&api::Failure { error: error.clone() }).unwrap_or_default();
     Failure {
         code: error.kind.status(),
@@ -153,8 +213,7 @@ fn digest(fleet: &Fleet, request: &AuditDigestRequest) -> Result<AuditDigest, Ap
     Ok(AuditDigest {
         at_seq,
         digest,
-        silence_ms: millis(settings.silence),
-        retention_ms: millis(settings.retention),
+        settings: settings.clone(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Configuration: one section a part. `config.default.toml` is its manual.
 
-use muster_domain::fleet;
+use muster_domain::{approval, fleet};
 use muster_runtime::config::HumanDuration;
 use muster_runtime::service::Settings;
 use muster_runtime::{http, paths};
@@ -19,6 +19,10 @@ pub struct Config {
     pub state: State,
     /// Rules of the fold.
     pub fold: Fold,
+    /// Requests for permission.
+    pub approvals: Approvals,
+    /// Who may decide.
+    pub operator: Operator,
     /// Answering.
     pub requests: Requests,
     /// Logs, traces, metrics.
@@ -65,6 +69,28 @@ pub struct Fold {
     pub retention: HumanDuration,
 }
 
+/// Requests for permission.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approvals {
+    /// Until it is announced again.
+    pub remind: HumanDuration,
+    /// Until it is announced as escalated.
+    pub escalate: HumanDuration,
+    /// What the agent is told when nobody answered.
+    pub fallback: approval::Fallback,
+    /// How long an ended one can be looked up.
+    pub keep: HumanDuration,
+}
+
+/// Who may decide.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operator {
+    /// The token's file; empty for the one in the user's state folder.
+    pub token_file: PathBuf,
+}
+
 /// Answering.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +113,12 @@ impl Config {
         fleet::Settings {
             silence: self.fold.silence.get(),
             retention: self.fold.retention.get(),
+            approvals: approval::Settings {
+                remind: self.approvals.remind.get(),
+                escalate: self.approvals.escalate.get(),
+                fallback: self.approvals.fallback,
+                keep: self.approvals.keep.get(),
+            },
         }
     }
 
@@ -96,6 +128,14 @@ impl Config {
             return Ok(paths::Dirs::from_env()?.state.join("orchestrator"));
         }
         Ok(self.state.dir.clone())
+    }
+
+    /// Where the operator's token is.
+    pub(crate) fn operator_token(&self) -> anyhow::Result<PathBuf> {
+        if self.operator.token_file.as_os_str().is_empty() {
+            return Ok(paths::Dirs::from_env()?.state.join("operator.token"));
+        }
+        Ok(self.operator.token_file.clone())
     }
 
     /// How to reach the hub.

@@ -13,6 +13,7 @@ use muster_domain::conclusion::Draft;
 use muster_domain::due::{Presence, due, expire, presence};
 use muster_domain::fact::Recorded;
 use muster_domain::fleet::Fleet;
+use muster_domain::ids::EventId;
 use muster_domain::names::HostName;
 use muster_domain::overlay::Overlay;
 use muster_domain::react::{catch_up, react};
@@ -68,6 +69,16 @@ impl Control {
         &self.fleet
     }
 
+    /// What was decided and is not read back yet.
+    pub(crate) const fn overlay(&self) -> &Overlay {
+        &self.overlay
+    }
+
+    /// Decides what was asked for; gives the last event that follows.
+    pub(crate) fn command(&mut self, drafts: Vec<Draft>) -> Option<EventId> {
+        self.decide(drafts)
+    }
+
     pub(crate) const fn is_leading(&self) -> bool {
         matches!(self.role, Role::Leading(_))
     }
@@ -86,7 +97,7 @@ impl Control {
         } else if self.is_leading() && applied.counted() {
             let drafts = react(&self.fleet, &self.overlay, recorded);
             if !drafts.is_empty() {
-                span().in_scope(|| self.decide(drafts));
+                let _ = span().in_scope(|| self.decide(drafts));
             }
         }
     }
@@ -123,7 +134,7 @@ impl Control {
     /// Time passes, which alone can be news.
     pub(crate) fn tick(&mut self, now: Timestamp) {
         if self.is_leading() && due(&self.fleet).is_some_and(|at| at <= now) {
-            self.decide(expire(&self.fleet, &self.overlay, now));
+            let _ = self.decide(expire(&self.fleet, &self.overlay, now));
         }
     }
 
@@ -161,7 +172,7 @@ impl Control {
         } else {
             Presence::Gone
         };
-        self.decide(presence(&self.fleet, &self.overlay, host, there).into_iter().collect());
+        let _ = self.decide(presence(&self.fleet, &self.overlay, host, there).into_iter().collect());
     }
 
     /// Every host that is known or there: for the start of a term, and after presence was out of sight.
@@ -192,21 +203,24 @@ impl Control {
             tracing::info!(seq = self.fleet.watermark(), "leading");
             self.role = Role::Leading(term);
         }
-        self.decide(catch_up(&self.fleet, &self.overlay));
+        let _ = self.decide(catch_up(&self.fleet, &self.overlay));
         self.compare_presence();
     }
 
-    fn decide(&mut self, drafts: Vec<Draft>) {
+    fn decide(&mut self, drafts: Vec<Draft>) -> Option<EventId> {
+        let mut last = None;
         for draft in drafts {
             match election::decided(&self.name, &self.secret, &draft) {
                 Ok((id, outgoing)) => {
                     self.overlay.published(id, &draft);
                     self.queue.push_back(outgoing);
+                    last = Some(id);
                 }
                 Err(error) => tracing::error!(%error, "a decision could not be written down"),
             }
         }
         self.hand_over();
+        last
     }
 
     /// Gives the writer what waits, if it has nothing.

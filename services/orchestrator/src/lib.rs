@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 mod answer;
+mod asking;
 mod config;
 mod connection;
 mod control;
@@ -21,9 +22,11 @@ mod sources;
 pub use config::Config;
 
 use anyhow::Context as _;
+use asking::Door;
 use control::Control;
 use edge::Projector;
 use leadership::Candidate;
+use muster_bus::operator::{Judge, Key};
 use muster_bus::{Bus, migrate};
 use muster_domain::fleet::Fleet;
 use muster_domain::ids::InstanceId;
@@ -94,6 +97,11 @@ async fn start(config: Config, context: &Context) -> anyhow::Result<Bus> {
     connection::check_sync(&config, context).await;
     let secret = migrate::decision_secret(&bus).await;
     let secret = secret.context("reading the secret of decision ids")?;
+    let token = config.operator_token()?;
+    let key = Key::read_or_make(&token).map_err(|error| {
+        let text = format!("operator.token_file {}: {error}", token.display());
+        anyhow::Error::from(Failure::Config(text))
+    })?;
     let store = Store::open(config.state_dir()?, &bus)?;
 
     let drain = &context.drain;
@@ -108,6 +116,7 @@ async fn start(config: Config, context: &Context) -> anyhow::Result<Bus> {
         context: context.clone(),
         instance,
         at_once: config.requests.at_once,
+        door: Door::new(Judge::new(key)),
         caught_up,
         projector,
     };

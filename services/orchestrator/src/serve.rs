@@ -1,7 +1,8 @@
 //! The loop: one input after another, and what each leaves to be done.
 
 use crate::VERSION;
-use crate::answer::{self, Answer, Asked};
+use crate::answer::{self, After, Answer, Asked};
+use crate::asking::{Answered, Door, Waiting};
 use crate::control::Control;
 use crate::edge::Projector;
 use crate::election::now;
@@ -16,6 +17,7 @@ use muster_domain::time::Timestamp;
 use muster_runtime::health::Condition;
 use muster_runtime::service::Context;
 use muster_telemetry::{fields, propagation, spans};
+use muster_wire::api::Position;
 use muster_wire::subject::Operation;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -36,6 +38,8 @@ pub(crate) struct Parts {
     pub(crate) instance: InstanceId,
     /// Requests answered at the same time.
     pub(crate) at_once: usize,
+    /// Who may ask for what.
+    pub(crate) door: Door,
     /// Which log is folded to its end as it was found: leave to campaign.
     pub(crate) caught_up: watch::Sender<Option<Timestamp>>,
     /// What hosts shall enforce.
@@ -60,6 +64,8 @@ struct Loop {
     meters: Meters,
     started: Instant,
     last_error: Option<String>,
+    /// Askers of what is being decided.
+    waiting: Waiting,
 }
 
 /// Handles inputs until the service drains, then leaves a snapshot behind.
@@ -100,6 +106,7 @@ impl Loop {
             },
             started: Instant::now(),
             last_error: None,
+            waiting: Waiting::default(),
             parts,
         }
     }
@@ -128,6 +135,8 @@ impl Loop {
                 self.ready.set_failed(why.clone());
                 control.deposed(&why);
                 self.last_error = Some(why);
+                let given_up = self.waiting.give_up();
+                self.send(given_up);
             }
             Input::Presence(watched) => control.presence(watched),
             // A term on another log is given up by dropping it.
@@ -137,6 +146,8 @@ impl Loop {
             Input::Written(Err(deposed)) => {
                 control.deposed(&deposed.0);
                 self.last_error = Some(deposed.0);
+                let given_up = self.waiting.give_up();
+                self.send(given_up);
             }
             Input::Request(incoming) => self.request(*incoming).await,
             Input::Tick => self.tick(),
@@ -194,6 +205,26 @@ impl Loop {
             span.record(fields::NATS_SEQUENCE, event.seq);
             span
         });
+        if !self.waiting.is_empty()
+            && let Some(at) = self.position()
+        {
+            let fleet = self.parts.control.fleet();
+            let answered = self.waiting.folded(recorded.event.id, fleet, at);
+            self.send(answered);
+        }
+    }
+
+    fn position(&self) -> Option<Position> {
+        Some(Position {
+            seq: self.parts.control.fleet().watermark(),
+            stream_created: self.log.found?.created,
+        })
+    }
+
+    fn send(&self, answered: Vec<Answered>) {
+        for (incoming, reply) in answered {
+            self.parts.context.drain.tracker().spawn(respond(incoming, reply));
+        }
     }
 
     async fn request(&mut self, incoming: Incoming) {
@@ -204,8 +235,14 @@ impl Loop {
         let operation = incoming.request().operation;
         let span = spans::process(operation, service::NAME);
         propagation::follow(&span, |name| incoming.header(name).map(str::to_owned));
+        let asker = match self.parts.door.admit(&incoming) {
+            Ok(asker) => asker,
+            Err(error) => return respond(incoming, Err(answer::failure(&error))).await,
+        };
         let asked = Asked {
             fleet: self.parts.control.fleet(),
+            overlay: self.parts.control.overlay(),
+            asker: &asker,
             stream_created: log.created,
             instance: self.parts.instance,
             leading: self.parts.control.is_leading(),
@@ -220,10 +257,25 @@ impl Loop {
                 let answering = async move { respond(incoming, wanted.complete(&bus).await).await };
                 self.parts.context.drain.tracker().spawn(answering);
             }
+            Answer::After(after) => span.in_scope(|| self.decide(incoming, after)),
+        }
+    }
+
+    /// Decides what was asked for, and keeps the asker until that is folded.
+    fn decide(&mut self, incoming: Incoming, after: After) {
+        let After { drafts, event, then } = after;
+        let decided = self.parts.control.command(drafts);
+        if let Some(event) = decided.or(event) {
+            self.waiting.wait(event, incoming, then);
+        } else if let Some(at) = self.position() {
+            let reply = then(self.parts.control.fleet(), at).map_err(|error| answer::failure(&error));
+            self.send(vec![(incoming, reply)]);
         }
     }
 
     fn tick(&mut self) {
+        let overdue = self.waiting.overdue();
+        self.send(overdue);
         let Parts { control, keeper, .. } = &mut self.parts;
         control.tick(now());
         self.meters.look(control, self.log.behind);

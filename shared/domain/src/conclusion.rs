@@ -3,6 +3,7 @@
 //! A draft has no id and no time of its own: both replicas of one state draw the same draft from the same cause, and the id
 //! that is made of its [`Draft::identity`] makes a second write of it a duplicate.
 
+use crate::approval::ApprovalFact;
 use crate::fact::Recorded;
 use crate::family::{AlertKind, EventType, RuntimeHostKind, StatusKind};
 use crate::fleet::SessionKey;
@@ -32,6 +33,8 @@ pub enum Conclusion {
         /// How it was noticed.
         reason: String,
     },
+    /// Of a request for permission.
+    Approval(ApprovalFact),
     /// Somebody should look.
     AlertRaised {
         /// What makes two alerts the same.
@@ -48,7 +51,7 @@ pub enum Conclusion {
 }
 
 /// What a conclusion was drawn from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// An event.
     Event(EventId),
@@ -62,6 +65,8 @@ pub enum Cause {
         /// Log sequence of the host's last change before.
         after_seq: u64,
     },
+    /// A request, by its id.
+    Request(Box<str>),
 }
 
 impl fmt::Display for Cause {
@@ -70,6 +75,7 @@ impl fmt::Display for Cause {
             Self::Event(id) => write!(f, "event:{id}"),
             Self::Silence { since } => write!(f, "silence:{}", since.as_millis()),
             Self::Presence { after_seq } => write!(f, "presence:{after_seq}"),
+            Self::Request(id) => write!(f, "request:{id:?}"),
         }
     }
 }
@@ -103,7 +109,7 @@ impl Draft {
         }
     }
 
-    pub(crate) const fn of_host(host: HostName, conclusion: Conclusion, cause: Cause) -> Self {
+    pub(crate) fn of_host(host: HostName, conclusion: Conclusion, cause: Cause) -> Self {
         Self {
             host: Some(host),
             session: None,
@@ -130,6 +136,7 @@ impl Draft {
         match &self.conclusion {
             Conclusion::StateChanged { .. } => EventType::RuntimeStatus(StatusKind::StateChanged),
             Conclusion::SessionLost { .. } => EventType::RuntimeStatus(StatusKind::SessionLost),
+            Conclusion::Approval(fact) => fact.event_type(),
             Conclusion::AlertRaised { .. } => EventType::Alert(AlertKind::Raised),
             Conclusion::HostAdded => EventType::RuntimeHost(RuntimeHostKind::Added),
             Conclusion::HostLost => EventType::RuntimeHost(RuntimeHostKind::Lost),
@@ -140,9 +147,14 @@ impl Draft {
     /// What makes two drafts the same, as a text to derive the event's id from. Names come quoted, so no two drafts can
     /// share a text by choice of a name.
     pub fn identity(&self) -> String {
+        let approval;
         let what = match &self.conclusion {
             Conclusion::StateChanged { to, .. } => to.as_str(),
             Conclusion::AlertRaised { key, .. } => key,
+            Conclusion::Approval(fact) => {
+                approval = fact.identity();
+                &approval
+            }
             Conclusion::SessionLost { .. }
             | Conclusion::HostAdded
             | Conclusion::HostLost

@@ -2,6 +2,7 @@
 //!
 //! Neither changes state. Each gives conclusions, and those change state when they are read back from the log.
 
+use crate::approval;
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fleet::Fleet;
 use crate::host::HostState;
@@ -21,10 +22,12 @@ pub enum Presence {
 
 /// When time alone will next be news. May lie in the past until what [`expire`] concluded is read back.
 pub fn due(fleet: &Fleet) -> Option<Timestamp> {
-    fleet.agenda().silences().next().map(|(at, _)| *at)
+    let silence = fleet.agenda().silences().next().map(|(at, _)| *at);
+    [silence, approval::due(fleet)].into_iter().flatten().min()
 }
 
-/// What follows from it being `now`: sessions that were silent for too long are unknown.
+/// What follows from it being `now`: sessions that were silent for too long are unknown, approvals that nobody answers are
+/// announced again and end.
 pub fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for (at, key) in fleet.agenda().silences() {
@@ -48,6 +51,7 @@ pub fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp) -> Vec<Draft> {
         let cause = Cause::Silence { since };
         drafts.push(Draft::of_session(key, session, unknown, cause));
     }
+    approval::expire(fleet, overlay, now, &mut drafts);
     drafts
 }
 

@@ -4,12 +4,14 @@
 //! which reads each payload (either key style, any vendor) into these shapes. What has no bearing on state is
 //! [`Fact::Noted`]: it still counts, and is still replayed.
 
+use crate::approval::{ApprovalFact, AskEnd};
 use crate::family::EventType;
 use crate::ids::{EventId, InstanceId, ProducerId};
 use crate::names::{AgentName, HostName, Profile, PromptId, RunId, SessionId, SubagentId, ToolCallId, ToolName};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// An event at its place in the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,6 +182,21 @@ pub struct ToolUse {
     pub summary: Option<String>,
     /// The tool asks the user something (a question, a plan to accept): its call waits for input, not for work.
     pub asks_user: bool,
+    /// The hook is held open until somebody answers.
+    pub held: Option<Box<Held>>,
+}
+
+/// A hook that its host holds open until somebody answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// For how long.
+    pub wait: Duration,
+    /// The tool's input, as JSON.
+    pub input: Option<Box<str>>,
+    /// Rules that the agent offers to add, as JSON.
+    pub suggestions: Option<Box<str>>,
+    /// Where the whole payload lies when only a preview of it is here.
+    pub overflow: Option<Box<str>>,
 }
 
 /// How a tool call ended.
@@ -294,6 +311,15 @@ pub enum TurnFact {
         /// The call.
         call: ToolCallId,
     },
+    /// The host says how an ask ended that it held.
+    AskEnded {
+        /// The event that asked.
+        ask: EventId,
+        /// How.
+        end: AskEnd,
+        /// In words.
+        reason: Option<String>,
+    },
 }
 
 /// A process, named so that a reused pid is another process.
@@ -372,6 +398,8 @@ pub enum Decision {
         /// How it was noticed.
         reason: String,
     },
+    /// Of a request for permission.
+    Approval(ApprovalFact),
     /// An alert began.
     AlertRaised {
         /// Its key: what makes two alerts the same.

@@ -7,7 +7,8 @@
 
 mod agenda;
 
-use crate::fact::{Decision, Fact, Recorded};
+use crate::approval::{self, Approval, ApprovalFact, ApprovalId, Approvals};
+use crate::fact::{Decision, Fact, Hook, HookBody, Recorded, TurnFact};
 use crate::family::{Family, Owner};
 use crate::hold::Holds;
 use crate::host::{Host, HostState};
@@ -38,6 +39,9 @@ pub struct Settings {
     pub silence: Duration,
     /// How long a session that is over stays listed.
     pub retention: Duration,
+    /// Requests for permission.
+    #[serde(default)]
+    pub approvals: approval::Settings,
 }
 
 impl Default for Settings {
@@ -46,6 +50,7 @@ impl Default for Settings {
         Self {
             silence: Duration::from_secs(15 * 60),
             retention: Duration::from_secs(14 * 24 * 3600),
+            approvals: approval::Settings::default(),
         }
     }
 }
@@ -124,6 +129,8 @@ pub struct Fleet {
     leader: Option<Leader>,
     alerts: BTreeMap<String, Timestamp>,
     holds: Holds,
+    #[serde(default)]
+    approvals: Approvals,
     counters: Counters,
     agenda: Agenda,
 }
@@ -144,6 +151,7 @@ impl Fleet {
             leader: None,
             alerts: BTreeMap::new(),
             holds: Holds::default(),
+            approvals: Approvals::default(),
             counters: Counters::default(),
             agenda: Agenda::default(),
         }
@@ -214,7 +222,16 @@ impl Fleet {
                 host.note(fact, recorded.at, recorded.seq);
             }),
             Fact::Decision(decision) => self.decision(recorded, decision),
-            Fact::Hook(_) | Fact::Turn(_) | Fact::Process(_) => self.session_event(recorded, true),
+            Fact::Hook(hook) => {
+                let applied = self.session_event(recorded, true);
+                self.ask(recorded, hook);
+                applied
+            }
+            Fact::Turn(TurnFact::AskEnded { ask, end, reason }) => {
+                self.approvals.host_says(ApprovalId::of(*ask), *end, reason.as_deref());
+                self.session_event(recorded, true)
+            }
+            Fact::Turn(_) | Fact::Process(_) => self.session_event(recorded, true),
             // A receipt of an effect is ingest's word, not the session's.
             Fact::Noted if observed && event.event_type.family() != Family::AgentEffect => {
                 self.session_event(recorded, true)
@@ -240,6 +257,7 @@ impl Fleet {
             Decision::HostLost => self.host(recorded, conclude(HostState::Lost)),
             Decision::HostRemoved => self.host(recorded, conclude(HostState::Removed)),
             Decision::StateChanged { .. } | Decision::SessionLost { .. } => self.session_event(recorded, false),
+            Decision::Approval(fact) => self.approval(recorded, fact),
             Decision::AlertRaised { key } => {
                 self.alerts.entry(key.clone()).or_insert(recorded.at);
                 Applied::Changed
@@ -249,6 +267,36 @@ impl Fleet {
                 Applied::Changed
             }
         }
+    }
+
+    /// A hook that is held open until somebody answers begins an approval.
+    fn ask(&mut self, recorded: &Recorded, hook: &Hook) {
+        let (HookBody::PermissionAsked(used) | HookBody::ToolStarted(used)) = &hook.body else {
+            return;
+        };
+        if let Some(held) = &used.held {
+            let origin = origin(recorded);
+            self.approvals.ask(origin, hook, used, held, &self.settings.approvals);
+        }
+    }
+
+    fn approval(&mut self, recorded: &Recorded, fact: &ApprovalFact) -> Applied {
+        let ended = self.approvals.fold(fact, origin(recorded), &self.settings.approvals);
+        if let Some(Approval {
+            session: Some(key),
+            asked,
+            at,
+            ..
+        }) = ended
+            && let Some(session) = self.sessions.get_mut(key)
+        {
+            // The agent goes on as soon as it is told, and says so only when the call is over.
+            session.close_ask(asked, *at, recorded.at);
+            let host = self.hosts.get(&key.host);
+            session.settle(host);
+            self.agenda.plan(key, session, host, &self.settings);
+        }
+        Applied::Changed
     }
 
     fn host(&mut self, recorded: &Recorded, change: impl FnOnce(&mut Host)) -> Applied {
@@ -300,6 +348,7 @@ impl Fleet {
         while let Some(key) = self.agenda.next_burial(self.now) {
             self.sessions.remove(&key);
         }
+        self.approvals.bury(self.now);
     }
 
     /// The last log sequence folded; 0 before the first.
@@ -373,6 +422,11 @@ impl Fleet {
         &self.holds
     }
 
+    /// Requests for permission: those that wait, and the latest that ended.
+    pub const fn approvals(&self) -> &Approvals {
+        &self.approvals
+    }
+
     /// What was counted on the way.
     pub const fn counters(&self) -> Counters {
         self.counters
@@ -388,6 +442,21 @@ impl Fleet {
 
     pub(crate) const fn agenda(&self) -> &Agenda {
         &self.agenda
+    }
+}
+
+fn origin(recorded: &Recorded) -> approval::Origin<'_> {
+    let event = &recorded.event;
+    approval::Origin {
+        id: ApprovalId::of(event.id),
+        session: event
+            .host
+            .clone()
+            .zip(event.session.clone())
+            .map(|(host, id)| SessionKey { host, id }),
+        agent: event.agent.as_ref(),
+        profile: event.profile.as_ref(),
+        at: recorded.at,
     }
 }
 

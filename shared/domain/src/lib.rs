@@ -13,6 +13,8 @@
 //! - [`audit`]: the same log counted a second way.
 #![deny(missing_docs)]
 
+pub mod approval;
+pub mod asker;
 pub mod audit;
 pub mod conclusion;
 mod digest;

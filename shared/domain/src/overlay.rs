@@ -3,8 +3,9 @@
 //! State changes only by folding, so between a write and its return the fold still says the old thing. Whoever concludes
 //! asks through the overlay and does not conclude twice. It is the leader's alone and is dropped when leading ends.
 
+use crate::approval::{ApprovalFact, ApprovalId, Stage};
 use crate::conclusion::{Conclusion, Draft};
-use crate::fact::Recorded;
+use crate::fact::{Decision, Fact, Recorded};
 use crate::fleet::{Fleet, SessionKey};
 use crate::host::HostState;
 use crate::ids::EventId;
@@ -19,6 +20,14 @@ pub struct Overlay {
     sessions: BTreeMap<SessionKey, Vec<(EventId, SessionState)>>,
     hosts: BTreeMap<HostName, Vec<(EventId, HostState)>>,
     alerts: BTreeMap<EventId, String>,
+    approvals: BTreeMap<ApprovalId, Vec<(EventId, Said)>>,
+}
+
+/// What was written of an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Announced(Stage),
+    Resolved,
 }
 
 impl Overlay {
@@ -44,6 +53,14 @@ impl Overlay {
                 self.alerts.insert(id, key.clone());
                 return;
             }
+            Conclusion::Approval(fact) => {
+                let (approval, said) = match fact {
+                    ApprovalFact::Required { id, stage, .. } => (*id, Said::Announced(*stage)),
+                    ApprovalFact::Resolved { id, .. } => (*id, Said::Resolved),
+                };
+                self.approvals.entry(approval).or_default().push((id, said));
+                return;
+            }
             // It travels with the change of state that it explains.
             Conclusion::SessionLost { .. } => return,
             Conclusion::HostAdded | Conclusion::HostReturned => HostState::Present,
@@ -59,6 +76,10 @@ impl Overlay {
     pub fn folded(&mut self, recorded: &Recorded) {
         let event = &recorded.event;
         self.alerts.remove(&event.id);
+        if let Fact::Decision(Decision::Approval(fact)) = &event.fact {
+            let (ApprovalFact::Required { id, .. } | ApprovalFact::Resolved { id, .. }) = fact;
+            settle(&mut self.approvals, id, event.id);
+        }
         let Some(host) = &event.host else {
             return;
         };
@@ -84,6 +105,24 @@ impl Overlay {
         let written = self.hosts.get(name).and_then(|words| words.last());
         let folded = || fleet.hosts().get(name).and_then(|host| host.announced);
         written.map(|(_, state)| *state).or_else(folded)
+    }
+
+    /// The event by which this approval ends, if it is on its way.
+    pub(crate) fn resolving(&self, id: ApprovalId) -> Option<EventId> {
+        let words = self.approvals.get(&id)?;
+        words
+            .iter()
+            .find(|(_, said)| *said == Said::Resolved)
+            .map(|(event, _)| *event)
+    }
+
+    /// How urgently it is being announced.
+    pub(crate) fn announced(&self, id: ApprovalId) -> Option<Stage> {
+        let stages = self.approvals.get(&id)?.iter().filter_map(|(_, said)| match said {
+            Said::Announced(stage) => Some(*stage),
+            Said::Resolved => None,
+        });
+        stages.max()
     }
 
     pub(crate) fn alert(&self, fleet: &Fleet, key: &str) -> bool {

@@ -3,6 +3,7 @@
 //! A conclusion is the difference between what a session does and what the log last said it does. That makes reacting
 //! idempotent: after a replay, a change of leader or a lost answer, only what is still different is said.
 
+use crate::approval;
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fact::{Fact, Recorded};
 use crate::fleet::{Fleet, SessionKey};
@@ -19,7 +20,7 @@ pub fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded) -> Vec<Draft
         // A host's word changes what can be told of all its sessions.
         (Some(host), None, Fact::Host(_) | Fact::Decision(_)) => {
             for (key, session) in fleet.sessions_of(host) {
-                announce(overlay, key, session, cause, &mut drafts);
+                announce(overlay, key, session, &cause, &mut drafts);
             }
         }
         (Some(host), Some(id), _) => {
@@ -28,11 +29,12 @@ pub fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded) -> Vec<Draft
                 id: id.clone(),
             };
             if let Some(session) = fleet.session(&key) {
-                announce(overlay, &key, session, cause, &mut drafts);
+                announce(overlay, &key, session, &cause, &mut drafts);
             }
         }
         _ => {}
     }
+    approval::react(fleet, overlay, recorded, &mut drafts);
     drafts.extend(fork_alert(fleet, overlay, recorded));
     drafts
 }
@@ -43,12 +45,13 @@ pub fn catch_up(fleet: &Fleet, overlay: &Overlay) -> Vec<Draft> {
     for (key, session) in fleet.sessions() {
         // The cause is what the leader before would have named, so what it wrote and we did not see is found as a duplicate.
         let cause = Cause::Event(session.last_event.value);
-        announce(overlay, key, session, cause, &mut drafts);
+        announce(overlay, key, session, &cause, &mut drafts);
     }
+    approval::catch_up(fleet, overlay, &mut drafts);
     drafts
 }
 
-fn announce(overlay: &Overlay, key: &SessionKey, session: &Session, cause: Cause, drafts: &mut Vec<Draft>) {
+fn announce(overlay: &Overlay, key: &SessionKey, session: &Session, cause: &Cause, drafts: &mut Vec<Draft>) {
     let standing = session.standing();
     let from = overlay.session(key, session);
     if from == Some(standing.state) {
@@ -58,7 +61,7 @@ fn announce(overlay: &Overlay, key: &SessionKey, session: &Session, cause: Cause
     if standing.state == SessionState::Lost {
         let reason = reason.clone().unwrap_or_default();
         let lost = Conclusion::SessionLost { reason };
-        drafts.push(Draft::of_session(key, session, lost, cause));
+        drafts.push(Draft::of_session(key, session, lost, cause.clone()));
     }
     let changed = Conclusion::StateChanged {
         from,
@@ -66,7 +69,7 @@ fn announce(overlay: &Overlay, key: &SessionKey, session: &Session, cause: Cause
         reason,
         since: standing.since,
     };
-    drafts.push(Draft::of_session(key, session, changed, cause));
+    drafts.push(Draft::of_session(key, session, changed, cause.clone()));
 }
 
 fn fork_alert(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded) -> Option<Draft> {

@@ -353,6 +353,7 @@ impl Session {
                 self.link(subagent, call);
                 return Applied::Changed;
             }
+            TurnFact::AskEnded { .. } => return Applied::Changed,
         };
         let noted = self.runs.entry(turn.run.clone(), Run::new).note(turn.index, fact, at);
         if self.runs.len() > RUNS_MAX {

@@ -62,6 +62,11 @@ impl<T: Keyed> Sorted<T> {
         self.0.iter()
     }
 
+    /// The items, to be changed without changing their keys.
+    pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, T> {
+        self.0.iter_mut()
+    }
+
     /// Drops the smallest keys until at most `count` items are left.
     pub(crate) fn keep_last(&mut self, count: usize) {
         let excess = self.0.len().saturating_sub(count);

@@ -5,10 +5,15 @@
 //! may do when an answer does not come. A failure is `{"error": …}`. What is not known is `null`; money is in US dollars,
 //! times are RFC 3339, durations milliseconds.
 
+mod approval;
 mod detail;
 mod list;
 
 pub use crate::data::runtime::RetryClass;
+pub use approval::{
+    ApprovalAnswer, ApprovalRequest, ApprovalRow, ApprovalState, ApprovalsList, ApprovalsListRequest,
+    ApprovalsResolveRequest, ApprovalsResolved, ResolutionRow, Taken, Verdict,
+};
 pub use detail::{Session, SessionDetail, SessionDetailRequest, SessionRequest, Span, StoredEvent, Turn};
 pub use list::{
     Cursor, HostSummary, HostsList, HostsListRequest, SessionSummary, SessionsList, SessionsListRequest, Tokens,
@@ -16,6 +21,7 @@ pub use list::{
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::time;
+use muster_domain::fleet::Settings;
 use muster_domain::ids::InstanceId;
 use muster_domain::time::Timestamp;
 use serde::de::DeserializeOwned;
@@ -115,6 +121,10 @@ pub enum ErrorKind {
     NotFound,
     /// The id names sessions of several hosts.
     Ambiguous,
+    /// The caller may not.
+    Forbidden,
+    /// Something else is the case than the caller believes.
+    Conflict,
     /// No version in common.
     Version,
     /// Not now.
@@ -130,6 +140,8 @@ impl ErrorKind {
             Self::BadRequest => "bad request",
             Self::NotFound => "not found",
             Self::Ambiguous => "ambiguous",
+            Self::Forbidden => "forbidden",
+            Self::Conflict => "conflict",
             Self::Version => "no common version",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal error",
@@ -141,7 +153,8 @@ impl ErrorKind {
         match self {
             Self::BadRequest => 400,
             Self::NotFound => 404,
-            Self::Ambiguous => 409,
+            Self::Forbidden => 403,
+            Self::Ambiguous | Self::Conflict => 409,
             Self::Version => 426,
             Self::Unavailable => 503,
             Self::Internal => 500,
@@ -154,9 +167,12 @@ impl ApiError {
     pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
         let retry_class = match kind {
             ErrorKind::Unavailable | ErrorKind::Internal => RetryClass::SafeRetry,
-            ErrorKind::BadRequest | ErrorKind::NotFound | ErrorKind::Ambiguous | ErrorKind::Version => {
-                RetryClass::DoNotRetry
-            }
+            ErrorKind::Conflict => RetryClass::RetryAfterReread,
+            ErrorKind::BadRequest
+            | ErrorKind::NotFound
+            | ErrorKind::Ambiguous
+            | ErrorKind::Forbidden
+            | ErrorKind::Version => RetryClass::DoNotRetry,
         };
         Self {
             kind,
@@ -240,10 +256,8 @@ pub struct AuditDigest {
     pub at_seq: u64,
     /// SHA-256, in hexadecimal.
     pub digest: String,
-    /// The settings it was folded under, which an audit has to fold under too: silence, in milliseconds.
-    pub silence_ms: u64,
-    /// Retention of ended sessions, in milliseconds.
-    pub retention_ms: u64,
+    /// The settings it was folded under, which an audit has to fold under too.
+    pub settings: Settings,
 }
 
 /// Rows in a page for which `limit` was asked.

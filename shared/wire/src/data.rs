@@ -3,6 +3,7 @@
 //! Stored shapes only grow: a new field is optional, and no field changes its meaning. What an agent wrote is never typed
 //! here; it is kept whole and read by [`crate::decode`].
 
+pub mod approval;
 pub mod hook;
 pub mod host;
 pub mod notice;
@@ -27,6 +28,7 @@ macro_rules! payloads {
 
 payloads! {
     Empty, Tombstone,
+    approval::ApprovalRequired, approval::ApprovalResolved,
     host::Started, host::Reason, host::Capabilities,
     notice::Delivery,
     process::Process,

@@ -1,8 +1,10 @@
 //! What the domain concluded, as events.
 
 use crate::data::Payload;
+use crate::data::approval::{ApprovalRequired, ApprovalResolved};
 use crate::data::runtime::{Alert, HostPresence, LeaderElected, RuntimeMetadata, SessionLost, StateChanged};
 use crate::envelope::{Envelope, RawData};
+use muster_domain::approval::ApprovalFact;
 use muster_domain::conclusion::{Cause, Conclusion, Draft};
 use muster_domain::family::{EventType, LeaderKind};
 use muster_domain::ids::{EventId, InstanceId};
@@ -18,14 +20,14 @@ const SEVERITY: &str = "warning";
 pub fn envelope(draft: &Draft, id: EventId, at: Timestamp) -> Envelope {
     let event_type = draft.event_type();
     Envelope {
-        data: data(draft, RuntimeMetadata::unasked(event_type.kind(), id)),
+        data: data(draft, metadata(draft, id)),
         host: draft.host.clone(),
         session: draft.session.clone(),
         agent: draft.agent.clone(),
         profile: draft.profile.clone(),
-        causation: match draft.cause {
-            Cause::Event(cause) => Some(cause),
-            Cause::Silence { .. } | Cause::Presence { .. } => None,
+        causation: match &draft.cause {
+            Cause::Event(cause) => Some(*cause),
+            Cause::Silence { .. } | Cause::Presence { .. } | Cause::Request(_) => None,
         },
         ..bare(event_type, id, at)
     }
@@ -65,6 +67,19 @@ fn bare(event_type: EventType, id: EventId, at: Timestamp) -> Envelope {
     }
 }
 
+fn metadata(draft: &Draft, id: EventId) -> RuntimeMetadata {
+    let mut metadata = RuntimeMetadata::unasked(draft.event_type().kind(), id);
+    if let Cause::Request(request) = &draft.cause {
+        metadata.request_id = request.to_string();
+    }
+    if let Conclusion::Approval(ApprovalFact::Required { id, .. } | ApprovalFact::Resolved { id, .. }) =
+        &draft.conclusion
+    {
+        metadata.approval_request_id = Some(id.to_string());
+    }
+    metadata
+}
+
 fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
     match draft.conclusion.clone() {
         Conclusion::StateChanged {
@@ -81,6 +96,27 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
         }
         .to_raw(),
         Conclusion::SessionLost { reason } => SessionLost { runtime, reason }.to_raw(),
+        Conclusion::Approval(ApprovalFact::Required {
+            id,
+            stage,
+            deadline,
+            fallback,
+            asked,
+        }) => ApprovalRequired {
+            runtime,
+            approval_id: id,
+            stage,
+            deadline,
+            fallback,
+            asked: (&*asked).into(),
+        }
+        .to_raw(),
+        Conclusion::Approval(ApprovalFact::Resolved { id, resolution }) => ApprovalResolved {
+            runtime,
+            approval_id: id,
+            resolution: (&*resolution).into(),
+        }
+        .to_raw(),
         Conclusion::AlertRaised { key, summary } => Alert {
             runtime,
             key,

@@ -60,6 +60,8 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         EventType::ProcessLifecycle(kind) => process(*kind, data).map(Fact::Process),
         EventType::HostStatus(kind) => host(*kind, data).map(Fact::Host),
         EventType::RuntimeStatus(kind) => decision::status(*kind, data).map(Fact::Decision),
+        EventType::ApprovalRequired(_) => decision::required(data).map(Fact::Decision),
+        EventType::ApprovalResolved(_) => decision::resolved(data).map(Fact::Decision),
         EventType::RuntimeHost(kind) => Some(Fact::Decision(decision::host(*kind))),
         EventType::Alert(kind) => decision::alert(*kind, data).map(Fact::Decision),
         EventType::Leader(kind) => decision::leader(*kind, data).map(Fact::Decision),
@@ -68,8 +70,6 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         | EventType::ProcessFile(_)
         | EventType::ProcessNetwork(_)
         | EventType::ProcessProcess(_)
-        | EventType::ApprovalRequired(_)
-        | EventType::ApprovalResolved(_)
         | EventType::Checkpoint(_)
         | EventType::MemoryCompaction(_)
         | EventType::Delegation(_)

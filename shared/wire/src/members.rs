@@ -58,6 +58,7 @@ fields! {
     TokenUsage = "token_usage" | "usage";
     UsedTokens = "used_tokens" | "usedTokens";
     WindowTokens = "window_tokens" | "windowTokens";
+    Suggestions = "permission_suggestions" | "permissionSuggestions";
     Muster = "muster";
 }
 

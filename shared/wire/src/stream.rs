@@ -105,9 +105,7 @@ impl StreamTurns {
             ("system", Some("api_retry")) => push(
                 said,
                 TurnKind::StatusChanged,
-                &StatusChanged {
-                    status: "retrying".to_owned(),
-                },
+                &StatusChanged::of_agent("retrying".to_owned()),
             ),
             ("assistant", _) => self.assistant(line, said),
             ("tool_use", _) => {

@@ -65,7 +65,10 @@ async fn a_hold_is_enforced_and_confirmed_at_once_and_the_log_shows_what_was_sai
     let revision = set(&hub, &document(17, &hold(&json!({"kind": "session", "session": "s1"})))).await;
     let card = applied(&hub, revision).await;
     let took = asked.elapsed();
-    assert!(took < Duration::from_secs(5), "a hold is confirmed within five seconds: {took:?}");
+    assert!(
+        took < Duration::from_secs(5),
+        "a hold is confirmed within five seconds: {took:?}"
+    );
     assert_eq!(card["edge"]["holds"]["seq"], 17);
     assert!(denied(&ingest, "s1").await);
     assert!(!denied(&ingest, "s2").await);

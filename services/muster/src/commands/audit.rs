@@ -19,7 +19,6 @@ use muster_wire::subject::Operation;
 use muster_wire::{decode, snapshot, topology};
 use serde::Serialize;
 use std::process::ExitCode;
-use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
@@ -73,11 +72,7 @@ pub(crate) async fn run(_args: Args, global: &Global) -> anyhow::Result<ExitCode
 
 async fn walk(bus: &Bus, stream: &StreamState, live: AuditDigest) -> anyhow::Result<Report> {
     // Replicas of one fleet must be told the same; it is told by the one it is compared with.
-    let settings = Settings {
-        silence: Duration::from_millis(live.silence_ms),
-        retention: Duration::from_millis(live.retention_ms),
-    };
-    let mut fleet = beginning(bus, stream, live.at_seq, settings).await?;
+    let mut fleet = beginning(bus, stream, live.at_seq, live.settings.clone()).await?;
     let mut audit = Audit::new();
     let mut unreadable = 0;
     let from_seq = fleet.watermark() + 1;

@@ -10,6 +10,10 @@ use serde_json::{Value, json};
 use std::convert::Infallible;
 
 /// Answers as an orchestrator would, with sessions on pages of one.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what the notifier never asks is not played"
+)]
 fn play(drain: &Drain, mut serving: Serving, created: Timestamp) {
     let created = muster_wire::time::format(created);
     drain.spawn("orchestrator", async move {
@@ -27,9 +31,7 @@ fn play(drain: &Drain, mut serving: Serving, created: Timestamp) {
                 Operation::SessionsDetail if asked["id"] == "none" => Err((404, "not_found", "no session none")),
                 Operation::SessionsDetail => Ok(json!({ "session": session("s1"), "asked": asked })),
                 Operation::HostsList => Ok(json!({ "hosts": [], "next_cursor": null })),
-                Operation::Hello | Operation::Status | Operation::SessionsStatus | Operation::AuditDigest => {
-                    Err((400, "bad_request", "not played"))
-                }
+                _ => Err((400, "bad_request", "not played")),
             };
             let answer = answer
                 .map(|mut body: Value| {

@@ -2,7 +2,7 @@
 
 use crate::hub::{Hub, SOON, snapshot};
 use muster_bus::read::Start;
-use muster_domain::fleet::{Fleet, Settings};
+use muster_domain::fleet::Fleet;
 use muster_domain::state::SessionState;
 use muster_testkit::eventually;
 use muster_wire::api::{AuditDigest, Reply, Status};
@@ -10,16 +10,12 @@ use muster_wire::subject::Operation;
 use muster_wire::{decode, topology};
 use serde_json::json;
 use std::fs;
-use std::time::Duration;
 
 const OFTEN: &[(&str, &str)] = &[("state.snapshot_every", "1s"), ("state.hub_copy_every", "1s")];
 
 /// What a fold from the first event to this place gives.
 async fn replayed(hub: &Hub, digest: &AuditDigest) -> String {
-    let mut fleet = Fleet::new(Settings {
-        silence: Duration::from_millis(digest.silence_ms),
-        retention: Duration::from_millis(digest.retention_ms),
-    });
+    let mut fleet = Fleet::new(digest.settings.clone());
     let mut reader = hub.bus.read(topology::EVENTS, &[], Start::First);
     while fleet.watermark() < digest.at_seq {
         let stored = reader.next().await.unwrap();

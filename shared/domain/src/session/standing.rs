@@ -212,6 +212,7 @@ impl Session {
         let since = |moment: Option<Timestamp>| moment.is_some_and(|moment| moment >= at);
         let stopped = turn.stop().is_some_and(|stop| stop.after(RACE) >= at);
         !stopped
+            && ask.closed.is_none()
             && !since(self.started)
             && !since(turn.done(ask.subagent()))
             && !turn.tools.iter().any(|tool| since(tool.ended_at()) && ask.is_for(tool))

@@ -103,6 +103,7 @@ pub(crate) fn used(tool: &str, call: Option<&str>) -> ToolUse {
         input: InputDigest(tool.len() as u64),
         summary: Some(format!("uses {tool}")),
         asks_user: tool == "AskUserQuestion",
+        held: None,
     }
 }
 
@@ -316,6 +317,7 @@ impl Script {
                 Conclusion::StateChanged { to, reason, .. } => Decision::StateChanged { to, reason },
                 Conclusion::SessionLost { reason } => Decision::SessionLost { reason },
                 Conclusion::AlertRaised { key, .. } => Decision::AlertRaised { key },
+                Conclusion::Approval(fact) => Decision::Approval(fact),
                 Conclusion::HostAdded => Decision::HostAdded,
                 Conclusion::HostLost => Decision::HostLost,
                 Conclusion::HostReturned => Decision::HostReturned,

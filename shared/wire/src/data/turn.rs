@@ -4,6 +4,7 @@ use crate::envelope::RawData;
 use crate::incoming::check_depth;
 use crate::limits::JSON_DEPTH_MAX;
 use muster_domain::fact::Usage;
+use muster_domain::ids::EventId;
 use muster_domain::names::{RunId, SubagentId, ToolCallId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -144,8 +145,30 @@ pub enum TurnState {
 /// `status_changed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusChanged {
-    /// In the agent's words.
+    /// In the agent's words; [`StatusChanged::ANSWERED`] and [`StatusChanged::RELEASED`] are ingest's own.
     pub status: String,
+    /// The event that asked, where it is about an ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<EventId>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl StatusChanged {
+    /// The agent's own dialog was answered while a hook waited for an answer.
+    pub const ANSWERED: &str = "permission_answered";
+    /// The hook that waited for an answer is gone.
+    pub const RELEASED: &str = "permission_released";
+
+    /// What an agent says of itself.
+    pub const fn of_agent(status: String) -> Self {
+        Self {
+            status,
+            ask: None,
+            reason: None,
+        }
+    }
 }
 
 /// `agent.output.stream`: one printed line.

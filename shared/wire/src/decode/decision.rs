@@ -1,6 +1,7 @@
 //! `runtime.*`, as far as the state of the fleet depends on it.
 
 use super::read;
+use crate::data::approval::{ApprovalRequired, ApprovalResolved};
 use crate::data::runtime::{Alert, LeaderElected, SessionLost, StateChanged};
 use muster_domain::fact::Decision;
 use muster_domain::family::{AlertKind, LeaderKind, RuntimeHostKind, StatusKind};
@@ -21,6 +22,14 @@ pub(super) fn status(kind: StatusKind, data: &str) -> Option<Decision> {
         | StatusKind::TakeoverSession
         | StatusKind::EvaluateContextRefresh => None,
     }
+}
+
+pub(super) fn required(data: &str) -> Option<Decision> {
+    read::<ApprovalRequired>(data).map(|data| Decision::Approval(data.into_fact()))
+}
+
+pub(super) fn resolved(data: &str) -> Option<Decision> {
+    read::<ApprovalResolved>(data).map(|data| Decision::Approval(data.into_fact()))
 }
 
 pub(super) const fn host(kind: RuntimeHostKind) -> Decision {

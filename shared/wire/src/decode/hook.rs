@@ -7,11 +7,12 @@ use super::{read, summary};
 use crate::canonical;
 use crate::members::{Field, Members, count, text};
 use crate::text::{LINE_CHARS, REASON_CHARS, first_line, one_line};
-use muster_domain::fact::{Fact, Hook, HookBody, InputDigest, ToolOutcome, ToolUse, TurnFact};
+use muster_domain::fact::{Fact, Held, Hook, HookBody, InputDigest, ToolOutcome, ToolUse, TurnFact};
 use muster_domain::family::HookName;
 use muster_domain::names::{SubagentId, ToolName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::time::Duration;
 
 /// Names that agents other than Claude Code give to the same moments.
 const FOREIGN: &[(&str, HookName)] = &[
@@ -88,6 +89,10 @@ struct Note<'a> {
     input_digest: Option<&'a RawValue>,
     #[serde(borrow)]
     run: Option<&'a RawValue>,
+    #[serde(borrow)]
+    wait_ms: Option<&'a RawValue>,
+    #[serde(borrow)]
+    overflow: Option<&'a RawValue>,
 }
 
 /// The moment that a hook marks, by the name Claude Code gives it; a name that nobody translates stands for itself.
@@ -235,6 +240,26 @@ fn tool(members: &Members<'_>, note: &Note<'_>) -> Option<ToolUse> {
         summary: question.or_else(|| input.and_then(summary::of)),
         asks_user,
         tool,
+        held: held(members, note).map(Box::new),
+    })
+}
+
+/// What a person must see to answer, where the hook is held open for an answer.
+fn held(members: &Members<'_>, note: &Note<'_>) -> Option<Held> {
+    #[derive(Deserialize)]
+    struct Whole {
+        object: Box<str>,
+    }
+    let wait = Duration::from_millis(count(note.wait_ms?)?);
+    let text = |field| members.raw(field).map(|raw| raw.get().into());
+    Some(Held {
+        wait,
+        input: text(Field::ToolInput),
+        suggestions: text(Field::Suggestions),
+        overflow: note
+            .overflow
+            .and_then(|raw| read::<Whole>(raw.get()))
+            .map(|whole| whole.object),
     })
 }
 

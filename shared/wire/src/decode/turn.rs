@@ -1,7 +1,10 @@
 //! `agent.turn.*`: what a wrapped run printed.
 
 use super::read;
-use crate::data::turn::{ModelChanged, Note, TokenUsageChanged, TurnEnd, TurnStart, TurnState, TurnStateChanged};
+use crate::data::turn::{
+    ModelChanged, Note, StatusChanged, TokenUsageChanged, TurnEnd, TurnStart, TurnState, TurnStateChanged,
+};
+use muster_domain::approval::AskEnd;
 use muster_domain::fact::{RunTurn, TurnFact};
 use muster_domain::family::TurnKind;
 
@@ -64,6 +67,14 @@ pub(super) fn fact(kind: TurnKind, data: &str) -> Option<TurnFact> {
                 compacting: state == TurnState::Compacting,
             }
         }
-        TurnKind::StatusChanged => return None,
+        TurnKind::StatusChanged => {
+            let StatusChanged { status, ask, reason } = read(data)?;
+            let end = match status.as_str() {
+                StatusChanged::ANSWERED => AskEnd::Answered,
+                StatusChanged::RELEASED => AskEnd::Released,
+                _ => return None,
+            };
+            TurnFact::AskEnded { ask: ask?, end, reason }
+        }
     })
 }
