@@ -18,7 +18,7 @@ pub(crate) struct Invocation {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Global {
     /// The hub; without it, the one that `muster up` started, else nats://127.0.0.1:4222
-    #[arg(long, global = true, env = "MUSTER_NATS", value_name = "URL")]
+    #[arg(long, global = true, env = "MUSTER_NATS", hide_env_values = true, value_name = "URL")]
     pub(crate) nats: Option<String>,
     /// Credentials (.creds or NKey seed) for a hub with users
     #[arg(long, global = true, env = "MUSTER_NATS_CREDENTIALS", value_name = "FILE")]

@@ -82,14 +82,14 @@ pub(crate) fn url(global: &Global) -> String {
 /// # Errors
 /// When no hub answers.
 pub(crate) async fn connect(global: &Global) -> anyhow::Result<Bus> {
-    let url = url(global);
-    let mut options = Options::new(url.clone(), format!("muster/{}", std::process::id()));
+    let mut options = Options::new(url(global), format!("muster/{}", std::process::id()));
     options.credentials.clone_from(&global.nats_credentials);
     options.ca_file.clone_from(&global.nats_ca);
+    let shown = options.shown_url();
     Bus::connect(&options).await.map_err(|error| {
         let error = anyhow::Error::from(error);
         let cause = error.root_cause();
         let advice = "start one with `muster up`, or name another with --nats";
-        Failure::Unavailable(format!("no hub answers at {url} ({cause}); {advice}")).into()
+        Failure::Unavailable(format!("no hub answers at {shown} ({cause}); {advice}")).into()
     })
 }

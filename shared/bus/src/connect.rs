@@ -8,6 +8,7 @@
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use muster_domain::time::Timestamp;
+use muster_telemetry::mask;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,9 +49,14 @@ impl Options {
             ..Self::default()
         }
     }
+
+    /// The address without the user and the password that it may hold.
+    pub fn shown_url(&self) -> String {
+        mask::addresses(&self.url).into_owned()
+    }
 }
 
-/// Why there is no connection.
+/// Why there is no connection. Addresses are shown without what they hold of secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The credentials file cannot be used.
@@ -172,7 +178,7 @@ impl Bus {
             .unwrap_or("it does not answer")
             .to_owned();
         Err(ConnectError::Late {
-            url: options.url.clone(),
+            url: options.shown_url(),
             within,
             why,
         })
@@ -210,7 +216,7 @@ impl Bus {
             .map(|server| server.trim().parse())
             .collect::<Result<_, _>>()
             .map_err(|source| ConnectError::Address {
-                url: options.url.clone(),
+                url: options.shown_url(),
                 source,
             })?;
         // The client reads a user out of an address and then forgets it.
@@ -220,11 +226,12 @@ impl Bus {
         {
             connect = connect.user_and_password(user.to_owned(), password.to_owned());
         }
+        let servers = servers.into_iter().map(nameless).collect::<Vec<_>>();
         let client = connect
             .connect(servers)
             .await
             .map_err(|source| ConnectError::Unreachable {
-                url: options.url.clone(),
+                url: options.shown_url(),
                 source,
             })?;
         let context = jetstream::ContextBuilder::new()
@@ -270,6 +277,14 @@ impl Bus {
             tracing::warn!("the connection to the hub did not close in time");
         }
     }
+}
+
+/// The address without its user and password, which the client would print wherever it logs where it connects.
+fn nameless(server: ServerAddr) -> ServerAddr {
+    let mut url = server.clone().into_inner();
+    // Fails only for addresses that can have neither.
+    let _ = (url.set_username(""), url.set_password(None));
+    ServerAddr::from_url(url).unwrap_or(server)
 }
 
 fn authenticate(connect: ConnectOptions, path: &Path) -> Result<ConnectOptions, ConnectError> {
@@ -343,6 +358,28 @@ mod tests {
         assert!(retry_pause(usize::MAX) >= RETRY_PAUSE_MAX / 2);
         let some: std::collections::BTreeSet<_> = (0..20).map(|_| retry_pause(9)).collect();
         assert!(some.len() > 10);
+    }
+
+    #[tokio::test]
+    async fn no_error_shows_a_password() {
+        for url in [
+            "nats://a:pa55@127.0.0.1:1",
+            "nats://a:pa55@127.0.0.1:x",
+            "a:pa55@[",
+            "nats://a:pa55/@h",
+        ] {
+            let options = Options::new(url, "test");
+            let within = Bus::connect_within(&options, Duration::from_millis(50))
+                .await
+                .unwrap_err();
+            let now = Bus::connect(&options).await.unwrap_err();
+            for error in [within, now] {
+                let text = format!("{error} {error:?}");
+                assert!(text.contains("***") && !text.contains("pa55"), "{text}");
+            }
+        }
+        let server: ServerAddr = "nats://a:pa55@127.0.0.1:1".parse().unwrap();
+        assert_eq!(nameless(server).as_url_str(), "nats://127.0.0.1:1");
     }
 
     #[test]

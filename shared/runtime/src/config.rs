@@ -69,7 +69,8 @@ pub fn load<T: DeserializeOwned>(defaults: &str, sources: &Sources) -> Result<T,
     }
 }
 
-/// What is in force, one `key = value  # source` per line. Valid TOML; secrets are file paths and stay out of it.
+/// What is in force, one `key = value  # source` per line. Valid TOML; secrets are file paths and stay out of it, and what
+/// an address holds of them is masked.
 ///
 /// # Errors
 ///
@@ -79,6 +80,7 @@ pub fn dump(defaults: &str, sources: &Sources) -> Result<String, ConfigError> {
     let mut lines = String::new();
     layer::flatten(&merged.tree, &mut Vec::new(), &mut |path, value| {
         let shown = layer::toml(value);
+        let shown = muster_telemetry::mask::addresses(&shown);
         lines += &format!("{} = {shown}  # {}\n", path.join("."), merged.source(path));
     });
     Ok(lines)
@@ -115,7 +117,7 @@ impl Merged {
             figment = figment.merge(Layer::text(Layer::variable(name), key.split("__"), value, &typed));
         }
         for (key, value) in &sources.overrides {
-            let source = format!("flag --set {key}={value}");
+            let source = format!("flag --set {key}={}", muster_telemetry::mask::addresses(value));
             figment = figment.merge(Layer::text(source, key.split('.'), value, &typed));
         }
         let tree = match figment.find_value("").map(Value::into_dict) {

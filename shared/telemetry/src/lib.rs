@@ -7,6 +7,7 @@
 //! Logs go to stderr, because stdout belongs to what a command prints for programs.
 
 pub mod fields;
+pub mod mask;
 pub mod metrics;
 pub mod propagation;
 pub mod spans;

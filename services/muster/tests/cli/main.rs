@@ -3,6 +3,7 @@
 
 mod demo;
 mod place;
+mod refusals;
 mod run;
 mod up;
 mod watching;

@@ -62,7 +62,8 @@ impl Problem {
         Self {
             key,
             source,
-            reason: error.kind.to_string(),
+            // It may quote the value.
+            reason: muster_telemetry::mask::addresses(&error.kind.to_string()).into_owned(),
         }
     }
 

@@ -183,3 +183,27 @@ fn a_dump_shows_each_value_with_its_source_and_can_be_read_back() {
     let again: Config = load(&text, &Sources::default()).unwrap();
     assert_eq!((again.http.hosts, again.limits.retries), (vec!["a".to_owned()], 9));
 }
+
+#[test]
+fn a_password_in_an_address_is_never_shown() {
+    let address = "nats://web-01:pa55@hub:4222";
+    let mut sources = sources(&[("MUSTER_TEST__HTTP__NAME", address)]);
+    assert!(
+        dump(DEFAULTS, &sources)
+            .unwrap()
+            .contains("name = \"nats://***@hub:4222\"  # env")
+    );
+    for key in ["http.name", "limits.retries", "http.unknown"] {
+        sources.overrides = vec![set(key, address)];
+        let dumped = dump(DEFAULTS, &sources).unwrap();
+        assert!(!dumped.contains("pa55"), "{dumped}");
+        let refused = load::<Config>(DEFAULTS, &sources).map_or_else(
+            |error| error.to_string(),
+            |config| {
+                assert_eq!(config.http.name, address, "only what is shown is masked");
+                String::new()
+            },
+        );
+        assert!(!refused.contains("pa55"), "{refused}");
+    }
+}

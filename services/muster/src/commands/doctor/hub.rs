@@ -6,6 +6,7 @@ use crate::ask::ask;
 use crate::format;
 use muster_bus::migrate::{self, VerifyError};
 use muster_bus::{Bus, server};
+use muster_telemetry::mask;
 use muster_wire::api::{self, Position};
 use muster_wire::subject::Operation;
 use muster_wire::topology;
@@ -18,7 +19,7 @@ const SKEW_MAX_MS: i64 = 2000;
 pub(super) async fn connect(global: &Global, url: &str, checks: &mut Vec<Check>) -> Option<Bus> {
     match crate::hub::connect(global).await {
         Ok(bus) => {
-            checks.push(Check::ok("hub", format!("{url} answers")));
+            checks.push(Check::ok("hub", format!("{} answers", mask::addresses(url))));
             Some(bus)
         }
         Err(error) => {

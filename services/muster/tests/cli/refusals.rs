@@ -1,0 +1,34 @@
+//! What is wrong on the command line or with what it names, is said at once and tells a program so.
+
+use crate::place::Place;
+use std::process::Output;
+
+fn said(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr[..]]
+        .map(String::from_utf8_lossy)
+        .concat()
+}
+
+#[test]
+fn a_password_in_the_hubs_address_is_never_printed() {
+    let place = Place::new();
+    let address = "nats://web-01:pa55word@127.0.0.1:1";
+    let (set, nothing) = (format!("nats.url={address}"), format!("nats.nothing={address}"));
+    for words in [
+        &["config", "ingest", "--set", &set][..],
+        &["config", "orchestrator", "--set", &set, "--json"],
+        &["config", "notifier", "--set", &nothing],
+        &["--nats", address, "sessions", "list"],
+        &["--nats", address, "doctor"],
+        &["--help"],
+    ] {
+        let output = place.muster(words).env("MUSTER_NATS", address).output().unwrap();
+        let said = said(&output);
+        assert!(!said.contains("pa55word"), "{words:?}: {said}");
+        assert_eq!(
+            said.contains("nats://***@127.0.0.1:1"),
+            words != ["--help"],
+            "{words:?}: {said}"
+        );
+    }
+}
