@@ -82,6 +82,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let speed = args
         .speed
         .unwrap_or(if global.json { Speed::Max } else { Speed::Times(1.0) });
+    args.which.check()?;
     let bus = hub::connect(global).await?;
     let selected = args.which.resolve(&bus).await?;
     if let Start::Seq(seq) = start

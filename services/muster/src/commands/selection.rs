@@ -2,9 +2,11 @@
 
 use crate::{ask, event_line, output};
 use muster_bus::{Bus, Stored};
-use muster_domain::family::{Family, KindToken};
+use muster_domain::family::{EventType, Family, KindToken};
 use muster_domain::names::{AgentName, HostName, SessionId};
+use muster_runtime::exit::Failure;
 use muster_wire::{Envelope, Filter};
+use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Selection {
@@ -43,7 +45,7 @@ fn families(text: &str) -> Result<Families, NoFamily> {
     if let Ok(family) = Family::parse(text) {
         return Ok(Families::One(family));
     }
-    let area = Family::ALL.iter().find(|family| family.tokens().0 == text).copied();
+    let area = area(text).next();
     let names = || {
         Family::ALL
             .iter()
@@ -58,6 +60,55 @@ fn kind(text: &str) -> Result<KindToken, NoKind> {
     KindToken::parse(text).ok_or(NoKind)
 }
 
+impl Families {
+    fn all(self) -> Vec<Family> {
+        match self {
+            Self::One(family) => vec![family],
+            Self::Area(family) => area(family.tokens().0).collect(),
+        }
+    }
+}
+
+fn area(name: &str) -> impl Iterator<Item = Family> {
+    Family::ALL
+        .iter()
+        .copied()
+        .filter(move |family| family.tokens().0 == name)
+}
+
+/// Whether events of this kind can come: a filter that nothing passes would be waited on for ever.
+///
+/// A family that grows takes any kind where it is named alone; among several, a kind that nobody knows is a slip.
+fn check_kind(families: &[Family], kind: &str) -> Result<(), Failure> {
+    let takes = |family: &&Family| EventType::of(**family, kind).is_ok();
+    let known: BTreeSet<String> = EventType::known()
+        .iter()
+        .filter(|known| families.contains(&known.family()))
+        .map(|known| known.kind().to_owned())
+        .collect();
+    if known.contains(kind) || (families.len() == 1 && families.iter().any(|family| takes(&family))) {
+        return Ok(());
+    }
+    let growing: Vec<&str> = families.iter().filter(takes).map(|family| family.as_str()).collect();
+    let more = if growing.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "; for a kind that is not known yet name its family, --family {}",
+            growing.join(" or ")
+        )
+    };
+    let of = if let [family] = families {
+        format!(" of {family}")
+    } else {
+        String::new()
+    };
+    let known = known.into_iter().collect::<Vec<_>>().join(" ");
+    Err(Failure::Usage(format!(
+        "{kind:?} is no kind{of}; kinds are {known}{more}"
+    )))
+}
+
 /// Events to show.
 pub(crate) struct Selected {
     pub(crate) filter: Filter,
@@ -68,6 +119,20 @@ impl Selection {
     /// Whether a session is named.
     pub(crate) const fn names_session(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// What can be told to be wrong before anybody is asked.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`].
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let families = self.family.map_or_else(|| Family::ALL.to_vec(), Families::all);
+        if let Some(session) = &self.session {
+            SessionId::new(session).map_err(|error| Failure::Usage(format!("--session {session:?}: {error}")))?;
+        }
+        self.kind
+            .as_ref()
+            .map_or(Ok(()), |kind| check_kind(&families, kind.as_str()))
     }
 
     /// Resolves the session's beginning where somebody knows it; else it is taken for the whole id.
@@ -138,5 +203,35 @@ mod tests {
                 .contains("agent.turn")
         );
         assert!(kind("PreToolUse").is_err());
+    }
+
+    #[test]
+    fn a_kind_that_cannot_come_is_refused_with_those_that_can() {
+        let of = |family: Option<&str>, kind: &str| {
+            let families = family.map_or_else(|| Family::ALL.to_vec(), |name| families(name).unwrap().all());
+            check_kind(&families, kind).map_err(|error| error.to_string())
+        };
+        for (family, kind) in [
+            (None, "pre_tool_use"),
+            (Some("agent"), "turn_end"),
+            (Some("runtime.circuit"), "opened"),
+            (Some("agent.hook"), "brand_new_hook"),
+        ] {
+            assert_eq!(of(family, kind), Ok(()), "{family:?} {kind}");
+        }
+        let error = of(Some("runtime.circuit"), "open").unwrap_err();
+        assert_eq!(
+            error,
+            "\"open\" is no kind of runtime.circuit; kinds are closed half_opened opened"
+        );
+        let error = of(Some("runtime.circuit"), "pre_tool_use").unwrap_err();
+        assert!(!error.contains("--family"), "{error}");
+        for family in [None, Some("agent")] {
+            let error = of(family, "pre_tool_us").unwrap_err();
+            assert!(
+                error.contains(" pre_tool_use ") && error.contains("--family agent.hook"),
+                "{error}"
+            );
+        }
     }
 }

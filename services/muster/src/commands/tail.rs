@@ -27,6 +27,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    args.which.check()?;
     let bus = hub::connect(global).await?;
     let selected = args.which.resolve(&bus).await?;
     let stream = if args.transcript {

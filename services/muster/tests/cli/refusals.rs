@@ -32,3 +32,19 @@ fn a_password_in_the_hubs_address_is_never_printed() {
         );
     }
 }
+
+#[test]
+fn a_kind_that_cannot_come_is_a_mistake_and_not_waited_for() {
+    let place = Place::new();
+    for words in [
+        &["tail", "--kind", "pre_tool_us"][..],
+        &["replay", "--family", "runtime.circuit", "--kind", "open"],
+        &["tail", "--session", ""],
+    ] {
+        // No hub is there: it is not even looked for.
+        let output = place.output(words);
+        assert_eq!(output.status.code(), Some(64), "{words:?}: {}", said(&output));
+    }
+    let open = place.output(&["tail", "--family", "agent.hook", "--kind", "brand_new"]);
+    assert_eq!(open.status.code(), Some(69), "{}", said(&open));
+}
