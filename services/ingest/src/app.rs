@@ -126,7 +126,9 @@ impl App {
         let socket_path = config.socket.resolved().map_err(misconfigured)?;
         socket::check(&socket_path).map_err(misconfigured)?;
         let unix = socket::bind(&socket_path).await.map_err(unavailable)?;
-        let bus = Bus::connect_lazy(&config.nats.options(&context.instance)).await?;
+        let bus = Bus::connect_lazy(&config.nats.options(&context.instance))
+            .await
+            .map_err(|error| Failure::Config(error.to_string()))?;
         Ok(Self {
             config,
             context,

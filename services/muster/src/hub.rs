@@ -80,13 +80,16 @@ pub(crate) fn url(global: &Global) -> String {
 /// Connects, or says what to do about it.
 ///
 /// # Errors
-/// When no hub answers.
+/// [`Failure::Usage`] when what was given names no hub, or no file; [`Failure::Unavailable`] when no hub answers.
 pub(crate) async fn connect(global: &Global) -> anyhow::Result<Bus> {
     let mut options = Options::new(url(global), format!("muster/{}", std::process::id()));
     options.credentials.clone_from(&global.nats_credentials);
     options.ca_file.clone_from(&global.nats_ca);
     let shown = options.shown_url();
     Bus::connect(&options).await.map_err(|error| {
+        if error.is_misconfigured() {
+            return Failure::Usage(error.to_string()).into();
+        }
         let error = anyhow::Error::from(error);
         let cause = error.root_cause();
         let advice = "start one with `muster up`, or name another with --nats";

@@ -115,7 +115,13 @@ async fn connect(config: &Config, context: &Context) -> anyhow::Result<Bus> {
     let condition = context.health.condition("nats");
     let bus = Bus::connect_within(&config.bus(&context.instance), HUB_WITHIN)
         .await
-        .map_err(|error| Failure::Unavailable(error.to_string()))?;
+        .map_err(|error| {
+            if error.is_misconfigured() {
+                Failure::Config(error.to_string())
+            } else {
+                Failure::Unavailable(error.to_string())
+            }
+        })?;
     let (mut state, drain) = (bus.state(), context.drain.clone());
     context.drain.part("connection", async move {
         loop {

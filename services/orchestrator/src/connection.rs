@@ -2,7 +2,7 @@
 
 use crate::Config;
 use anyhow::Context as _;
-use muster_bus::connect::{ConnectError, ConnectionState};
+use muster_bus::connect::ConnectionState;
 use muster_bus::{Bus, server};
 use muster_runtime::drain::Drain;
 use muster_runtime::exit::Failure;
@@ -19,11 +19,12 @@ pub(crate) async fn connect(config: &Config, context: &Context) -> anyhow::Resul
     let condition = context.health.condition("nats");
     let bus = Bus::connect_within(&config.bus(&context.instance), CONNECT_WITHIN)
         .await
-        .map_err(|error| match error {
-            late @ ConnectError::Late { .. } => Failure::Unavailable(late.to_string()),
-            wrong @ (ConnectError::Credentials { .. }
-            | ConnectError::Address { .. }
-            | ConnectError::Unreachable { .. }) => Failure::Config(wrong.to_string()),
+        .map_err(|error| {
+            if error.is_misconfigured() {
+                Failure::Config(error.to_string())
+            } else {
+                Failure::Unavailable(error.to_string())
+            }
         })?;
     condition.set_ok();
     let (state, drain) = (bus.state(), context.drain.clone());

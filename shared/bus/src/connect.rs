@@ -67,6 +67,14 @@ pub enum ConnectError {
         /// What is wrong with it.
         source: std::io::Error,
     },
+    /// The certificates to trust cannot be used.
+    #[error("cannot read certificates from {path:?}: {source}; expected a PEM file")]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
     /// No address.
     #[error("{url:?} is no address: {source}; expected nats://host:port")]
     Address {
@@ -93,6 +101,16 @@ pub enum ConnectError {
         /// What was in the way last.
         why: String,
     },
+}
+
+impl ConnectError {
+    /// Whether what was asked for cannot work: trying again does not help.
+    pub const fn is_misconfigured(&self) -> bool {
+        match self {
+            Self::Credentials { .. } | Self::Certificates { .. } | Self::Address { .. } => true,
+            Self::Unreachable { .. } | Self::Late { .. } => false,
+        }
+    }
 }
 
 /// What is known about the connection.
@@ -152,7 +170,7 @@ impl Bus {
     /// Returns at once and goes on trying, for a service that can work while the hub is away.
     ///
     /// # Errors
-    /// [`ConnectError::Credentials`] and [`ConnectError::Address`].
+    /// Those that are [`ConnectError::is_misconfigured`].
     pub async fn connect_lazy(options: &Options) -> Result<Self, ConnectError> {
         Self::with(options, true).await
     }
@@ -202,6 +220,11 @@ impl Bus {
             connect = authenticate(connect, path)?;
         }
         if let Some(path) = &options.ca_file {
+            // Read by the client only when it connects, which may be never: then nobody would hear of it.
+            std::fs::read(path).map_err(|source| ConnectError::Certificates {
+                path: path.clone(),
+                source,
+            })?;
             connect = connect.add_root_certificates(path.clone());
         }
         if let Some(prefix) = &options.inbox_prefix {
@@ -358,6 +381,29 @@ mod tests {
         assert!(retry_pause(usize::MAX) >= RETRY_PAUSE_MAX / 2);
         let some: std::collections::BTreeSet<_> = (0..20).map(|_| retry_pause(9)).collect();
         assert!(some.len() > 10);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_there_is_a_wrong_setting_and_no_missing_hub() {
+        let nowhere = Some(PathBuf::from("/nowhere/at/all"));
+        let here = Options::new("nats://127.0.0.1:1", "test");
+        for options in [
+            Options {
+                credentials: nowhere.clone(),
+                ..here.clone()
+            },
+            Options {
+                ca_file: nowhere,
+                ..here.clone()
+            },
+        ] {
+            let error = Bus::connect_lazy(&options).await.unwrap_err();
+            assert!(
+                error.is_misconfigured() && error.to_string().contains("/nowhere/at/all"),
+                "{error}"
+            );
+        }
+        assert!(!Bus::connect(&here).await.unwrap_err().is_misconfigured());
     }
 
     #[tokio::test]

@@ -48,3 +48,33 @@ fn a_kind_that_cannot_come_is_a_mistake_and_not_waited_for() {
     let open = place.output(&["tail", "--family", "agent.hook", "--kind", "brand_new"]);
     assert_eq!(open.status.code(), Some(69), "{}", said(&open));
 }
+
+#[test]
+fn a_file_or_folder_that_cannot_be_used_is_named_and_is_the_callers_mistake() {
+    let place = Place::new();
+    std::fs::write(place.path("file"), "").unwrap();
+    let file = place.path("file").display().to_string();
+    let below = format!("{file}/state");
+    for (words, named) in [
+        (
+            &["--nats-credentials", "/nowhere/at/all", "sessions", "list"][..],
+            "/nowhere/at/all",
+        ),
+        (&["--nats-credentials", &file, "tail"], &file),
+        (&["--nats-ca", "/nowhere/at/all", "audit"], "/nowhere/at/all"),
+        (&["--nats", "http://hub", "sessions", "list"], "http://hub"),
+        (&["up", "--state-dir", &file], &file),
+        (&["up", "--state-dir", &below], &below),
+    ] {
+        let output = place.output(words);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(64), "{words:?}: {said}");
+        assert!(
+            said.contains(named) && !said.contains("no hub answers"),
+            "{words:?}: {said}"
+        );
+    }
+    let homeless = place.muster(&["up"]).env("XDG_STATE_HOME", &file).output().unwrap();
+    assert_eq!(homeless.status.code(), Some(78), "{}", said(&homeless));
+    assert!(said(&homeless).contains("XDG_STATE_HOME"), "{}", said(&homeless));
+}

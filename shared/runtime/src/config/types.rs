@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ impl SecretFile {
 
     /// The content without surrounding white space.
     ///
+    /// A file that others can read is taken, because secrets mounted into containers often are such, but with a warning.
+    ///
     /// # Errors
     ///
     /// [`SecretError`]: an empty secret would be one that everybody knows.
@@ -66,10 +69,22 @@ impl SecretFile {
             path: path.clone(),
             source,
         })?;
+        if let Some(warning) = self.exposed() {
+            tracing::warn!("{warning}");
+        }
         match text.trim() {
             "" => Err(SecretError::Empty { path: path.clone() }),
             secret => Ok(Secret::new(secret)),
         }
+    }
+
+    /// What to do about it where others than the owner can read the file.
+    pub fn exposed(&self) -> Option<String> {
+        let mode = std::fs::metadata(&self.0).ok()?.permissions().mode() & 0o777;
+        (mode & 0o077 != 0).then(|| {
+            let path = self.0.display();
+            format!("secret file {path} can be read by others than its owner (mode {mode:03o}): run `chmod 600 {path}`")
+        })
     }
 }
 
@@ -126,5 +141,20 @@ mod tests {
         assert!(matches!(file.read(), Err(SecretError::Empty { .. })));
         std::fs::write(&path, "abc\n").unwrap();
         assert_eq!(file.read().unwrap().expose(), "abc");
+    }
+
+    #[test]
+    fn a_secret_file_that_others_can_read_is_warned_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "abc").unwrap();
+        let file = SecretFile::new(&path);
+        for (mode, warned) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let warning = file.exposed();
+            assert_eq!(warning.is_some(), warned, "{warning:?}");
+            assert!(warning.is_none_or(|text| text.contains(&format!("{mode:o}")) && text.contains("chmod 600")));
+            assert_eq!(file.read().unwrap().expose(), "abc");
+        }
     }
 }

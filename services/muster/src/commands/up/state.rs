@@ -1,7 +1,6 @@
 //! The state folder: one `up` at a time.
 
 use super::Args;
-use anyhow::Context as _;
 use muster_runtime::exit::Failure;
 use muster_runtime::paths::Dirs;
 use rustix::fs::{FlockOperation, flock};
@@ -19,22 +18,30 @@ pub(super) struct State {
 impl State {
     /// Makes the folder and claims it.
     pub(super) fn claim(args: &Args) -> anyhow::Result<Self> {
-        let dirs = Dirs::from_env()?;
+        let dirs = Dirs::from_env().map_err(|error| Failure::Config(error.to_string()))?;
         // A folder of its own has sockets of its own, so that two never answer each other's hooks.
         let (dir, runtime) = match &args.state_dir {
             Some(dir) => (std::path::absolute(dir)?, std::path::absolute(dir)?),
             None if args.demo => (dirs.state.join("demo"), dirs.state.join("demo")),
             None => (dirs.state.join("up"), dirs.runtime),
         };
-        std::fs::create_dir_all(&dir).with_context(|| format!("making the state folder {}", dir.display()))?;
-        let file = dir.join("lock");
+        // Named by the one who called, or found by the environment.
+        let unusable = |error: std::io::Error| {
+            let text = format!("cannot keep anything in the state folder {}: {error}", dir.display());
+            if args.state_dir.is_some() {
+                Failure::Usage(format!("{text}; name another with --state-dir"))
+            } else {
+                Failure::Config(format!("{text}; name one with --state-dir, or set XDG_STATE_HOME"))
+            }
+        };
+        std::fs::create_dir_all(&dir).map_err(unusable)?;
         let mut claim = File::options()
             .create(true)
             .truncate(false)
             .read(true)
             .write(true)
-            .open(&file)
-            .with_context(|| format!("opening {}", file.display()))?;
+            .open(dir.join("lock"))
+            .map_err(unusable)?;
         if flock(&claim, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut by = String::new();
             // Who holds it wrote its pid into it; without one, the message is only less helpful.
