@@ -196,7 +196,7 @@ impl App {
         );
 
         let surfaces = TaskTracker::new();
-        let gate = Gate::new(intake.host().clone(), edge.clone());
+        let gate = Gate::new(intake.host().clone(), config.host.profile.clone(), edge.clone());
         let budget = Budget::new(config.intake.in_flight_max_bytes.as_u64());
         let surface = Surface {
             intake: intake.clone(),

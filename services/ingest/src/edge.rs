@@ -6,10 +6,11 @@
 
 mod cache;
 
+use crate::gate::InForce;
 use cache::{Cache, Kept};
 use muster_bus::kv::{Bucket, Entry, Op, Watched};
 use muster_runtime::health::Condition;
-use muster_wire::edge::{self, Applied, Circuits, Head, Holds, Mark, Policy};
+use muster_wire::edge::{self, Applied, Circuits, Head, Holds, Mark};
 use muster_wire::time;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Rules {
     pub(crate) holds: Option<Holds>,
     pub(crate) circuits: Option<Circuits>,
-    pub(crate) policy: Option<Policy>,
+    pub(crate) policy: Option<Arc<InForce>>,
     /// The bucket's revision and the place in the log of each document in force.
     documents: BTreeMap<String, (u64, Mark)>,
 }
@@ -175,6 +176,11 @@ impl Follower {
             }
             Err(error) => {
                 tracing::error!(key, error = format!("{error:#}"), "a rule of the hub is not applied");
+                if key == edge::POLICY && rules.policy.is_none() {
+                    let mut next = Rules::clone(&rules);
+                    next.policy = Some(Arc::new(InForce::Unread));
+                    self.edge.enforce(next);
+                }
             }
         }
     }
@@ -199,7 +205,7 @@ impl Rules {
         match key {
             edge::HOLDS => next.holds = Some(read(kept)?),
             edge::CIRCUITS => next.circuits = Some(read(kept)?),
-            edge::POLICY => next.policy = Some(read(kept)?),
+            edge::POLICY => next.policy = Some(Arc::new(InForce::read(&read(kept)?)?)),
             // What is not enforced is not reported either.
             _ => anyhow::bail!("this version does not enforce it: upgrade this host"),
         }

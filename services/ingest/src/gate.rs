@@ -4,17 +4,19 @@
 //! the agent decides as it always did.
 
 mod labels;
+mod policy;
 
 use crate::edge::{Edge, Rules};
 use crate::observation::Observation;
 use labels::Labels;
 use muster_domain::family::{EventType, HookName};
 use muster_domain::hold::{Mode, Whom};
-use muster_domain::names::HostName;
+use muster_domain::names::{HostName, Profile};
 use muster_domain::time::Timestamp;
 use muster_wire::data::hook::{Verdict, VerdictBy, VerdictKind};
 use muster_wire::edge::Hold;
 use muster_wire::{decode, time};
+pub(crate) use policy::InForce;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -22,14 +24,16 @@ use std::time::SystemTime;
 #[derive(Clone)]
 pub(crate) struct Gate {
     host: HostName,
+    profile: Profile,
     edge: Edge,
     labels: Arc<Labels>,
 }
 
 impl Gate {
-    pub(crate) fn new(host: HostName, edge: Edge) -> Self {
+    pub(crate) fn new(host: HostName, profile: Profile, edge: Edge) -> Self {
         Self {
             host,
+            profile,
             edge,
             labels: Arc::default(),
         }
@@ -58,7 +62,15 @@ impl Gate {
         let now = time::from_system(SystemTime::now());
         let away = order(&rules, Mode::Away, &whom, now).is_some();
         let verdict = starts_a_tool(&observation.event_type)
-            .then(|| judge(&rules, &whom, now))
+            .then(|| {
+                let policy = || {
+                    rules
+                        .policy
+                        .as_ref()?
+                        .judge(observation, &whom, away, self.profile.as_str())
+                };
+                judge(&rules, &whom, now).or_else(policy)
+            })
             .flatten();
         observation.notes.away = away;
         observation.notes.verdict.clone_from(&verdict);
@@ -74,6 +86,7 @@ impl Rules {
     /// Whether any rule is set.
     fn speak(&self) -> bool {
         self.holds.as_ref().is_some_and(|holds| !holds.holds.is_empty())
+            || self.policy.as_ref().is_some_and(|policy| policy.speaks())
     }
 }
 

@@ -16,6 +16,7 @@
 #![deny(missing_docs)]
 
 pub mod api;
+pub mod call;
 pub mod canonical;
 pub mod data;
 pub mod decision;

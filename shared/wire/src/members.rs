@@ -17,7 +17,7 @@ macro_rules! fields {
         const FIELDS: usize = [$(Field::$field,)+].len();
 
         /// The field of this name, and whether it is the first spelling.
-        fn field(name: &str) -> Option<(Field, bool)> {
+        pub(crate) fn field(name: &str) -> Option<(Field, bool)> {
             match name {
                 $($first => Some((Field::$field, true)), $($other => Some((Field::$field, false)),)*)+
                 _ => None,

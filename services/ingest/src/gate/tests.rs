@@ -34,8 +34,13 @@ fn rules(holds: Vec<Hold>) -> Rules {
     rules
 }
 
+fn enforcing(rules: Rules) -> Gate {
+    let profile = muster_domain::names::Profile::new("default").unwrap();
+    Gate::new(HostName::new("web-01").unwrap(), profile, Edge::enforcing(rules))
+}
+
 fn gate(holds: Vec<Hold>) -> Gate {
-    Gate::new(HostName::new("web-01").unwrap(), Edge::enforcing(rules(holds)))
+    enforcing(rules(holds))
 }
 
 fn hook(kind: &str, labels: &Value) -> Observation {
@@ -110,4 +115,64 @@ fn a_verdict_that_a_reporter_brings_is_not_kept() {
     let mut call = event(json!({"kind": "agent.hook.pre_tool_use", "session": "s", "data": data})).unwrap();
     gate(Vec::new()).judge(&mut call);
     assert_eq!((call.notes.verdict, call.notes.away), (None, false));
+}
+
+fn under(text: &str) -> Gate {
+    let mut rules = rules(Vec::new());
+    let document: muster_wire::edge::Policy = serde_json::from_value(json!({
+        "schema": 1, "stream_created": "2026-11-21T12:00:00.000Z", "seq": 3, "version": 1, "fingerprint": "",
+        "sources": [{"name": "team.cedar", "text": text}],
+    }))
+    .unwrap();
+    rules.policy = Some(Arc::new(InForce::read(&document).unwrap()));
+    enforcing(rules)
+}
+
+fn bash(line: &str) -> Observation {
+    let data = json!({"tool_name": "Bash", "tool_input": {"command": line}, "cwd": "/home/dev/app", "muster": {"labels": {"team": "a"}}});
+    event(json!({"kind": "agent.hook.pre_tool_use", "session": "s", "agent": "claude-code", "data": data})).unwrap()
+}
+
+#[test]
+fn each_ruling_is_said_in_the_agents_words_and_an_allow_is_not_said() {
+    let gate = under(
+        r#"@id("no") @message("Not here.") forbid(principal, action in Action::"repair_destructive", resource);
+           @decision("approval_required") forbid(principal in Label::"team=a", action in Action::"publish_external", resource);
+           @decision("escalation_required") forbid(principal, action in Action::"local_finalize", resource);
+           permit(principal, action, resource);
+           @grant("true") permit(principal, action, resource) when { context.commands.contains("cargo test") };"#,
+    );
+    let said = |line: &str| gate.judge(&mut bash(line)).map(|verdict| verdict.decision);
+    let denied = gate.judge(&mut bash("rm -rf /")).unwrap();
+    assert_eq!((denied.decision, denied.by), (VerdictKind::Deny, VerdictBy::Policy));
+    assert_eq!(
+        (denied.reason.as_str(), denied.rule.as_deref()),
+        ("Not here.", Some("no"))
+    );
+    assert_eq!(said("git push"), Some(VerdictKind::Ask));
+    assert_eq!(said("git commit"), Some(VerdictKind::Ask));
+    assert_eq!(said("ls"), None);
+    assert_eq!(said("cargo test"), Some(VerdictKind::Allow));
+}
+
+#[test]
+fn a_hold_comes_before_the_policy() {
+    let mut rules = rules(vec![hold(Mode::Hold, Selector::All)]);
+    rules.policy = Some(Arc::new(InForce::Unread));
+    let verdict = enforcing(rules).judge(&mut bash("rm -rf /")).unwrap();
+    assert_eq!(verdict.by, VerdictBy::Hold);
+}
+
+#[test]
+fn without_any_policy_nothing_is_said_and_with_one_that_cannot_be_read_destruction_is_asked_about() {
+    assert_eq!(gate(Vec::new()).judge(&mut bash("rm -rf /")), None);
+    assert_eq!(under("").judge(&mut bash("rm -rf /")), None);
+    let mut unread = rules(Vec::new());
+    unread.policy = Some(Arc::new(InForce::Unread));
+    let gate = enforcing(unread);
+    assert_eq!(
+        gate.judge(&mut bash("rm -rf /")).map(|verdict| verdict.decision),
+        Some(VerdictKind::Ask)
+    );
+    assert_eq!(gate.judge(&mut bash("git push")), None);
 }

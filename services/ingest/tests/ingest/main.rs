@@ -8,6 +8,7 @@ mod forwarding;
 mod full;
 mod holds;
 mod large;
+mod policy;
 mod presence;
 mod processes;
 mod rig;
