@@ -32,6 +32,8 @@ fn of_prompt(prompt_id: &'static str) -> impl Strategy<Value = Hook> {
         (0..8usize).prop_map(move |n| of_call(n, end, prompt_id)),
         (0..8usize).prop_map(move |n| of_call(n, fail, prompt_id)),
         (0..8usize).prop_map(move |n| of_call(n, |tool, _| ask(tool), prompt_id)),
+        (0..8usize).prop_map(move |n| of_call(n, |tool, _| held_ask(tool, 30_000), prompt_id)),
+        (0..8usize).prop_map(move |n| of_call(n, |tool, call| held_start(tool, call, 30_000), prompt_id)),
         Just(on(spawned("Agent", "c9", "a1"))),
         Just(inside(HookBody::SubagentStarted)),
         Just(inside(HookBody::SubagentStopped)),

@@ -136,8 +136,9 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
 mod tests {
     use super::*;
     use crate::decode;
-    use muster_domain::fact::{Decision, Fact};
-    use muster_domain::names::{HostName, SessionId};
+    use muster_domain::approval::{ApprovalId, Asked, By, Fallback, Kind, Outcome, Resolution, Scope, Stage};
+    use muster_domain::fact::{Decision, Fact, InputDigest};
+    use muster_domain::names::{HostName, SessionId, ToolCallId, ToolName};
     use muster_domain::state::SessionState;
     use uuid::Uuid;
 
@@ -208,6 +209,62 @@ mod tests {
         for (conclusion, decision) in facts {
             assert_eq!(folded(conclusion).1, Fact::Decision(decision));
         }
+    }
+
+    #[test]
+    fn an_approval_is_folded_as_it_was_concluded() {
+        let id = ApprovalId::of(EventId::from_uuid(Uuid::from_u128(9)));
+        let asked = Asked {
+            kind: Kind::PermissionRequest,
+            tool: ToolName::new("Bash").unwrap(),
+            call: ToolCallId::new("toolu_1").ok(),
+            subagent: None,
+            prompt: None,
+            digest: InputDigest(7),
+            summary: Some("make".into()),
+            cwd: Some("/repo".into()),
+            permission_mode: None,
+            input: Some(r#"{"command":"make"}"#.into()),
+            suggestions: Some("[]".into()),
+            overflow: None,
+        };
+        let required = ApprovalFact::Required {
+            id,
+            stage: Stage::Reminded,
+            deadline: Timestamp::from_millis(570_000),
+            fallback: Fallback::Deny,
+            asked: Box::new(asked),
+        };
+        let (sent, fact) = folded(Conclusion::Approval(required.clone()));
+        assert_eq!(fact, Fact::Decision(Decision::Approval(required)));
+        let subject = sent.subject().to_string();
+        assert_eq!(subject, "runtime.approval_required.permission_request.web-01.s");
+        let shown: serde_json::Value = serde_json::from_str(sent.data.get()).unwrap();
+        assert_eq!(shown["runtime"]["approval_request_id"], id.to_string());
+        assert_eq!(shown["asked"]["tool_input"]["command"], "make");
+        assert_eq!(shown["deadline"], "1970-01-01T00:09:30.000Z");
+        let resolution = Resolution {
+            outcome: Outcome::Denied,
+            by: By::Operator("anna".into()),
+            reason: Some("no".into()),
+            scope: Scope::Session,
+            interrupt: true,
+            updated_input: None,
+            fallback: None,
+            request: Some("r1".into()),
+        };
+        let resolved = ApprovalFact::Resolved {
+            id,
+            resolution: Box::new(resolution),
+        };
+        let (sent, fact) = folded(Conclusion::Approval(resolved.clone()));
+        assert_eq!(fact, Fact::Decision(Decision::Approval(resolved)));
+        assert_eq!(sent.subject().to_string(), "runtime.approval_resolved.denied.web-01.s");
+        let shown: serde_json::Value = serde_json::from_str(sent.data.get()).unwrap();
+        assert_eq!(
+            shown["resolution"]["by"],
+            serde_json::json!({"kind": "operator", "name": "anna"})
+        );
     }
 
     #[test]

@@ -5,8 +5,8 @@
 
 use muster_domain::conclusion::{Conclusion, Draft};
 use muster_domain::fact::{
-    Decision, Event, Fact, Hook, HookBody, HostFact, InputDigest, Origin, ProcessFact, ProcessRef, Recorded, RunTurn,
-    ToolOutcome, ToolUse, TurnFact, Usage,
+    Decision, Event, Fact, Held, Hook, HookBody, HostFact, InputDigest, Origin, ProcessFact, ProcessRef, Recorded,
+    RunTurn, ToolOutcome, ToolUse, TurnFact, Usage,
 };
 use muster_domain::family::EventType;
 use muster_domain::fleet::{Applied, Fleet, SessionKey, Settings};
@@ -19,6 +19,7 @@ use muster_domain::state::SessionState;
 use muster_domain::time::Timestamp;
 use muster_domain::view::{self, SessionView, TurnView};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use uuid::Uuid;
 
 pub(crate) const HOST: &str = "web-01";
@@ -148,6 +149,28 @@ pub(crate) fn spawned(tool: &str, call: &str, subagent: &str) -> HookBody {
 
 pub(crate) fn ask(tool: &str) -> HookBody {
     HookBody::PermissionAsked(used(tool, None))
+}
+
+/// As [`used`], with a hook that its host holds for so many milliseconds.
+fn held(tool: &str, call: Option<&str>, wait_ms: u64) -> ToolUse {
+    let held = Held {
+        wait: Duration::from_millis(wait_ms),
+        input: Some(format!(r#"{{"command":"uses {tool}"}}"#).into()),
+        suggestions: None,
+        overflow: None,
+    };
+    ToolUse {
+        held: Some(Box::new(held)),
+        ..used(tool, call)
+    }
+}
+
+pub(crate) fn held_ask(tool: &str, wait_ms: u64) -> HookBody {
+    HookBody::PermissionAsked(held(tool, None, wait_ms))
+}
+
+pub(crate) fn held_start(tool: &str, call: &str, wait_ms: u64) -> HookBody {
+    HookBody::ToolStarted(held(tool, Some(call), wait_ms))
 }
 
 pub(crate) const fn stop() -> HookBody {
