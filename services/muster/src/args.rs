@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Replay(commands::replay::Args),
     /// Run a command and report what it prints, uses and returns
     Run(commands::run::Args),
+    /// Give an agent muster's tools: be its MCP server, over standard input and output
+    Mcp(commands::mcp::Args),
     /// Walk the log: nothing missing, nothing counted twice; exits 1 when something is wrong
     Audit(commands::audit::Args),
     /// Create or update the hub's streams, buckets and consumers

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod enroll;
+pub(crate) mod mcp;
 pub(crate) mod migrate;
 pub(crate) mod replay;
 pub(crate) mod run;
@@ -54,6 +55,7 @@ async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Tail(args) => tail::run(args, global).await,
         Command::Replay(args) => replay::run(args, global).await,
         Command::Run(args) => Box::pin(run::run(args, global)).await,
+        Command::Mcp(args) => Box::pin(mcp::run(args, global)).await,
         Command::Audit(args) => audit::run(args, global).await,
         Command::Migrate(args) => migrate::run(args, global).await,
         Command::Config(args) => config::run(args, global),

@@ -20,8 +20,8 @@ pub(crate) enum SocketError {
     Absent { path: PathBuf, source: io::Error },
     #[error("the connection to ingest broke")]
     Broken(#[from] io::Error),
-    #[error("ingest did not answer within {PATIENCE:?}")]
-    Silent,
+    #[error("ingest did not answer within {0:?}")]
+    Silent(Duration),
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
     #[error("ingest answered something else: {0}")]
@@ -56,7 +56,7 @@ impl Connection {
         };
         let mut stream = timeout(PATIENCE, UnixStream::connect(path))
             .await
-            .map_err(|_| SocketError::Silent)?
+            .map_err(|_| SocketError::Silent(PATIENCE))?
             .map_err(absent)?;
         let hello = Hello {
             proto_min: PROTOCOL_MIN,
@@ -64,7 +64,7 @@ impl Connection {
             client: client.to_owned(),
             token: token(),
         };
-        let ServerFrame::Hello(hello) = exchange(&mut stream, &ClientFrame::Hello(hello)).await? else {
+        let ServerFrame::Hello(hello) = exchange(&mut stream, &ClientFrame::Hello(hello), PATIENCE).await? else {
             return Err(SocketError::Unexpected);
         };
         Ok(Self { stream, hello })
@@ -72,22 +72,39 @@ impl Connection {
 
     /// Sends a frame and reads the one that answers it. After an error the connection is of no use any more.
     pub(crate) async fn ask(&mut self, frame: &ClientFrame) -> Result<ServerFrame, SocketError> {
-        exchange(&mut self.stream, frame).await
+        exchange(&mut self.stream, frame, PATIENCE).await
+    }
+
+    /// The answer to come after one that said that it will.
+    pub(crate) async fn later(&mut self, patience: Duration) -> Result<ServerFrame, SocketError> {
+        timeout(patience, read(&mut self.stream))
+            .await
+            .map_err(|_| SocketError::Silent(patience))?
     }
 }
 
-async fn exchange(stream: &mut UnixStream, frame: &ClientFrame) -> Result<ServerFrame, SocketError> {
-    let body = serde_json::to_vec(frame).map_err(FrameError::from)?;
-    let header = frame::header(body.len())?;
+async fn exchange(
+    stream: &mut UnixStream,
+    frame: &ClientFrame,
+    patience: Duration,
+) -> Result<ServerFrame, SocketError> {
     let exchange = async {
+        let body = serde_json::to_vec(frame).map_err(FrameError::from)?;
+        let header = frame::header(body.len())?;
         stream.write_all(&[&header[..], &body].concat()).await?;
-        let mut header = [0; HEADER_BYTES];
-        stream.read_exact(&mut header).await?;
-        let mut answer = vec![0; frame::length(header)?];
-        stream.read_exact(&mut answer).await?;
-        Ok::<_, SocketError>(answer)
+        read(stream).await
     };
-    let answer = timeout(PATIENCE, exchange).await.map_err(|_| SocketError::Silent)??;
+    timeout(patience, exchange)
+        .await
+        .map_err(|_| SocketError::Silent(patience))?
+}
+
+/// The next frame.
+async fn read(stream: &mut UnixStream) -> Result<ServerFrame, SocketError> {
+    let mut header = [0; HEADER_BYTES];
+    stream.read_exact(&mut header).await?;
+    let mut answer = vec![0; frame::length(header)?];
+    stream.read_exact(&mut answer).await?;
     let answer = ServerFrame::read(&answer)?;
     if let ServerFrame::Error(error) = answer {
         return Err(SocketError::Refused(error));

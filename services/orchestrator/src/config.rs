@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub struct Config {
     /// The hub.
     pub nats: Nats,
-    /// Health and metrics.
+    /// Health, metrics, and the tools.
     pub http: http::Config,
     /// Snapshots.
     pub state: State,
@@ -25,6 +25,8 @@ pub struct Config {
     pub operator: Operator,
     /// Answering.
     pub requests: Requests,
+    /// The tools over HTTP.
+    pub mcp: Mcp,
     /// Logs, traces, metrics.
     pub telemetry: muster_telemetry::Config,
     /// Draining.
@@ -97,6 +99,14 @@ pub struct Operator {
 pub struct Requests {
     /// At the same time.
     pub at_once: usize,
+}
+
+/// The tools over HTTP.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mcp {
+    /// Whether they are served.
+    pub enabled: bool,
 }
 
 /// Draining.

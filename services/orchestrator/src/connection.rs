@@ -2,7 +2,7 @@
 
 use crate::Config;
 use anyhow::Context as _;
-use muster_bus::connect::ConnectionState;
+use muster_bus::connect::{ConnectError, ConnectionState};
 use muster_bus::{Bus, server};
 use muster_runtime::drain::Drain;
 use muster_runtime::exit::Failure;
@@ -19,17 +19,26 @@ pub(crate) async fn connect(config: &Config, context: &Context) -> anyhow::Resul
     let condition = context.health.condition("nats");
     let bus = Bus::connect_within(&config.bus(&context.instance), CONNECT_WITHIN)
         .await
-        .map_err(|error| {
-            if error.is_misconfigured() {
-                Failure::Config(error.to_string())
-            } else {
-                Failure::Unavailable(error.to_string())
-            }
-        })?;
+        .map_err(|error| failure(&error))?;
     condition.set_ok();
     let (state, drain) = (bus.state(), context.drain.clone());
     context.drain.part("connection", report(state, condition, drain));
     Ok(bus)
+}
+
+/// A connection to ask by, as a client does; it comes about when the hub does.
+pub(crate) async fn for_questions(config: &Config, context: &Context) -> Result<Bus, Failure> {
+    let mut options = config.bus(&context.instance);
+    options.name.push_str("/mcp");
+    Bus::connect_lazy(&options).await.map_err(|error| failure(&error))
+}
+
+fn failure(error: &ConnectError) -> Failure {
+    if error.is_misconfigured() {
+        Failure::Config(error.to_string())
+    } else {
+        Failure::Unavailable(error.to_string())
+    }
 }
 
 async fn report(mut state: watch::Receiver<ConnectionState>, condition: Condition, drain: Drain) -> anyhow::Result<()> {

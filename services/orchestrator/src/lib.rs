@@ -14,6 +14,7 @@ mod edge;
 mod election;
 mod inbox;
 mod leadership;
+mod mcp;
 mod meters;
 mod serve;
 mod snapshot;
@@ -72,7 +73,11 @@ impl App {
             .await
             .with_context(|| format!("listening on {}", config.http.listen))?;
         let guard = Guard::new(&config.http)?;
-        let routes = guard.protect(health::router(context.health.clone(), context.metrics.clone()));
+        // A connection of its own: its questions and this service's answers do not wait for one another.
+        let asking = connection::for_questions(&config, &context).await?;
+        let tools = mcp::routes(&config.mcp, &config.http, &asking, &drain)?;
+        let probes = health::router(context.health.clone(), context.metrics.clone());
+        let routes = guard.protect(probes.merge(tools));
         let (http, draining) = (config.http.clone(), drain.clone());
         let health = async move { serve_http(listener, routes, &http, &draining).await };
         drain.part("http", health);
@@ -82,6 +87,7 @@ impl App {
             () = drain.requested() => None,
         };
         let finished = drain.finish(grace).await;
+        asking.drain().await;
         if let Some(bus) = bus {
             bus.drain().await;
         }

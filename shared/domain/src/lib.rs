@@ -10,6 +10,7 @@
 //! - [`fleet`]: the state, and [`fleet::Fleet::apply`], which is total; its parts are [`session`], [`host`], [`producer`].
 //! - [`view`]: the state as people and programs read it.
 //! - [`react`], [`due`]: what the leader concludes from an event, and from the lack of one.
+//! - [`memory`]: how full a context is, and from when on that matters.
 //! - [`audit`]: the same log counted a second way.
 #![deny(missing_docs)]
 
@@ -25,6 +26,7 @@ pub mod fleet;
 pub mod hold;
 pub mod host;
 pub mod ids;
+pub mod memory;
 pub mod names;
 pub mod overlay;
 pub mod policy;

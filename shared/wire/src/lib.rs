@@ -8,7 +8,7 @@
 //! - [`envelope`]: the CloudEvents envelope around every event.
 //! - [`decode`]: envelopes into the domain's facts; [`data`]: payloads that muster writes itself.
 //! - [`incoming`] and [`stream`]: what agents say, as hooks and as printed lines.
-//! - [`frame`]: ingest's socket; [`api`]: requests to the orchestrator and their answers.
+//! - [`frame`]: ingest's socket; [`api`]: requests to the orchestrator and their answers; [`schema`]: those requests, for programs.
 //! - [`decision`]: conclusions as events; [`snapshot`]: the folded state as bytes.
 //! - [`edge`]: what hosts enforce.
 //! - [`topology`]: streams, buckets and consumers, as data.
@@ -27,6 +27,7 @@ pub mod frame;
 pub mod incoming;
 pub mod limits;
 mod members;
+pub mod schema;
 pub mod snapshot;
 pub mod stream;
 pub mod subject;

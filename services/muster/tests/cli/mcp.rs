@@ -1,0 +1,318 @@
+//! The tools as they are on the wire: every line and every header is written here, none by the protocol's own library.
+
+use crate::place::{Place, hook};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(30);
+const NOW: &str = "2026-07-28";
+const BEFORE: &str = "2025-11-25";
+
+/// `muster mcp`, line by line.
+struct Talk {
+    child: Child,
+    stdin: ChildStdin,
+    lines: Receiver<String>,
+}
+
+impl Talk {
+    fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            stdout
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        Self {
+            stdin: child.stdin.take().unwrap(),
+            child,
+            lines,
+        }
+    }
+
+    fn say(&mut self, message: &Value) {
+        writeln!(self.stdin, "{message}").unwrap();
+    }
+
+    fn hear(&self) -> Value {
+        serde_json::from_str(&self.lines.recv_timeout(SOON).unwrap()).unwrap()
+    }
+
+    fn ask(&mut self, message: &Value) -> Value {
+        self.say(message);
+        let answer = self.hear();
+        assert_eq!(answer["id"], message["id"], "{answer}");
+        answer
+    }
+
+    /// It ends when its input does, and says nothing more.
+    fn end(mut self) {
+        drop(self.stdin);
+        assert!(self.child.wait().unwrap().success());
+        assert!(self.lines.recv_timeout(SOON).is_err());
+    }
+}
+
+/// What every request of the newest revision says of itself.
+fn meta() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": NOW,
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    })
+}
+
+fn request(id: u32, method: &str, params: Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+}
+
+fn call(id: u32, tool: &str, arguments: Value) -> Value {
+    request(
+        id,
+        "tools/call",
+        json!({"name": tool, "arguments": arguments, "_meta": meta()}),
+    )
+}
+
+fn initialize(id: u32) -> Value {
+    let params = json!({"protocolVersion": BEFORE, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
+    request(id, "initialize", params)
+}
+
+/// What a tool answered; it is JSON where the call succeeded.
+fn told(answer: &Value) -> Value {
+    let result = &answer["result"];
+    assert_eq!(result["isError"], false, "{answer}");
+    assert_eq!(result["content"].as_array().map(Vec::len), Some(1), "{answer}");
+    serde_json::from_str(result["content"][0]["text"].as_str().unwrap()).unwrap()
+}
+
+fn refusal(answer: &Value) -> String {
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    answer["result"]["content"][0]["text"].as_str().unwrap().to_owned()
+}
+
+fn names(listed: &Value) -> Vec<&str> {
+    let tools = listed["result"]["tools"].as_array().unwrap();
+    tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect()
+}
+
+/// Posts to `/mcp`; the status and what came back, of a stream its last message.
+fn post(base: &str, headers: &[(&str, &str)], body: &Value) -> (u16, Value) {
+    let authority = base.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(authority).unwrap();
+    let body = body.to_string();
+    let mut head = "POST /mcp HTTP/1.1\r\nConnection: close\r\n".to_owned();
+    let ours = [
+        ("Host", authority),
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json, text/event-stream"),
+    ];
+    let replaced = |name: &str| headers.iter().any(|(given, _)| *given == name);
+    for (name, value) in ours.iter().filter(|(name, _)| !replaced(name)).chain(headers) {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    stream.write_all((head + &body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let document = answer.split_once("\r\n\r\n").unwrap().1;
+    let last = document.lines().rev().find(|line| line.contains('{')).unwrap_or("null");
+    (
+        status,
+        serde_json::from_str(last.trim_start_matches("data: ")).unwrap_or(Value::Null),
+    )
+}
+
+/// The headers that the newest revision demands.
+fn current<'a>(method: &'a str, name: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
+    let mut headers = vec![("MCP-Protocol-Version", NOW), ("Mcp-Method", method)];
+    headers.extend(name.map(|name| ("Mcp-Name", name)));
+    headers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_revisions_are_spoken_over_standard_input_and_output() {
+    let place = Place::new();
+    let (_up, running) = place.started(&["--host", "web-01"]).await;
+    hook(&running, "s1", "SessionStart", json!({"source": "startup"}));
+    place.session("s1", |row| row["state"] == "starting").await;
+
+    // As the newest clients begin: a question without any handshake.
+    let mut talk = Talk::start(place.muster(&["mcp"]));
+    let discovered = talk.ask(&request(1, "server/discover", json!({"_meta": meta()})));
+    let versions = discovered["result"]["supportedVersions"].as_array().unwrap();
+    assert!(
+        versions.contains(&json!(NOW)) && versions.contains(&json!(BEFORE)),
+        "{versions:?}"
+    );
+    assert_eq!(discovered["result"]["capabilities"], json!({"tools": {}}));
+    let listed = talk.ask(&request(2, "tools/list", json!({"_meta": meta()})));
+    assert_eq!(listed["result"]["resultType"], "complete");
+    for tool in [
+        "session_list",
+        "session_status",
+        "memory_protect",
+        "hook_event",
+        "permission_prompt",
+    ] {
+        assert!(names(&listed).contains(&tool), "{tool} is not listed");
+    }
+    let sessions = told(&talk.ask(&call(3, "session_list", json!({}))));
+    assert_eq!(
+        (&sessions[0]["id"], &sessions[0]["status"]),
+        (&json!("s1"), &json!("Starting"))
+    );
+    assert_eq!(sessions[0]["host"], "web-01");
+    assert!(sessions[0]["created_at"]["secs_since_epoch"].is_number());
+    let status = told(&talk.ask(&call(4, "session_status", json!({"session_id": "s1"}))));
+    assert_eq!(
+        (&status["session"]["workdir"], &status["memory"]),
+        (&json!("/w"), &Value::Null)
+    );
+    let unknown = talk.ask(&call(5, "session_status", json!({"session_id": "s2"})));
+    assert_eq!(refusal(&unknown), "no such session: s2");
+    let no_tool = talk.ask(&call(6, "no_such_tool", json!({})));
+    assert_eq!(no_tool["error"]["code"], -32602, "{no_tool}");
+    let unstated = talk.ask(&request(7, "tools/list", json!({})));
+    assert_eq!(
+        unstated["error"]["code"], -32602,
+        "a request must say what it speaks: {unstated}"
+    );
+    talk.end();
+
+    // As clients of before begin; what the newest revision added is then left out.
+    let mut talk = Talk::start(place.muster(&["mcp"]));
+    let begun = talk.ask(&initialize(1));
+    assert_eq!(begun["result"]["protocolVersion"], BEFORE);
+    assert_eq!(begun["result"]["serverInfo"]["name"], "muster");
+    talk.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    assert_eq!(talk.ask(&request(2, "ping", json!({})))["result"], json!({}));
+    let listed = talk.ask(&request(3, "tools/list", json!({})));
+    assert!(listed["result"].get("resultType").is_none(), "{listed}");
+    let fill = json!({"session_id": "s1", "used_tokens": 900, "window_tokens": 1000});
+    let protect = talk.ask(&request(
+        4,
+        "tools/call",
+        json!({"name": "memory_protect", "arguments": fill}),
+    ));
+    assert_eq!(told(&protect)["pressure"], "Compact");
+    talk.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_told_by_name_is_an_observation_also_under_a_name_that_nobody_knows() {
+    let place = Place::new();
+    let (_up, _running) = place.started(&["--host", "web-01"]).await;
+    let mut talk = Talk::start(place.muster(&["mcp"]));
+    let event = |name: &str| json!({"session_id": "s9", "event": name, "payload": {"agent": "reviewer"}});
+    let answer = talk.ask(&call(1, "hook_event", event("SubagentStart")));
+    assert_eq!(told(&answer), json!({"received": "SubagentStart", "session_id": "s9"}));
+    told(&talk.ask(&call(2, "hook_event", event("SomethingNew"))));
+    place.session("s9", Value::is_object).await;
+    let kinds = muster_testkit::eventually(SOON, async || {
+        let lines = place.lines(&["--json", "tail", "--no-follow", "--session", "s9"]);
+        let kinds: Vec<String> = lines
+            .iter()
+            .map(|event| event["type"].as_str().unwrap().to_owned())
+            .collect();
+        let both = ["agent.hook.subagent_start", "agent.hook.something_new"];
+        if both.iter().all(|kind| kinds.iter().any(|told| told == kind)) {
+            Ok(kinds)
+        } else {
+            Err(kinds)
+        }
+    })
+    .await;
+    assert!(kinds.len() >= 2);
+    talk.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_revisions_are_spoken_over_http_without_any_state_between_two_requests() {
+    let place = Place::new();
+    let (_up, running) = place.started(&[]).await;
+    let base = running["orchestrator"].as_str().unwrap();
+    hook(&running, "s1", "SessionStart", json!({"source": "startup"}));
+    place.session("s1", |row| row["state"] == "starting").await;
+
+    let discover = request(1, "server/discover", json!({"_meta": meta()}));
+    let (status, discovered) = post(base, &current("server/discover", None), &discover);
+    assert_eq!(status, 200, "{discovered}");
+    assert!(
+        discovered["result"]["supportedVersions"]
+            .as_array()
+            .unwrap()
+            .contains(&json!(NOW))
+    );
+    let list = call(2, "session_list", json!({}));
+    let (status, listed) = post(base, &current("tools/call", Some("session_list")), &list);
+    assert_eq!((status, told(&listed)[0]["id"].clone()), (200, json!("s1")));
+
+    // Headers that do not say what the body says.
+    let (status, mismatch) = post(base, &current("tools/call", Some("host_list")), &list);
+    assert_eq!(
+        (status, &mismatch["error"]["code"]),
+        (400, &json!(-32020)),
+        "{mismatch}"
+    );
+    let (status, bare) = post(base, &[], &list);
+    assert_eq!((status, &bare["error"]["code"]), (400, &json!(-32020)), "{bare}");
+    let future = [("MCP-Protocol-Version", "2030-01-01"), ("Mcp-Method", "tools/list")];
+    let mut of_future = meta();
+    of_future["io.modelcontextprotocol/protocolVersion"] = json!("2030-01-01");
+    let (status, unknown) = post(base, &future, &request(3, "tools/list", json!({"_meta": of_future})));
+    assert_eq!((status, &unknown["error"]["code"]), (400, &json!(-32022)), "{unknown}");
+
+    // The revision before: each request by itself, no session to carry.
+    let before = [("MCP-Protocol-Version", BEFORE)];
+    let (status, begun) = post(base, &[], &initialize(1));
+    assert_eq!(
+        (status, &begun["result"]["protocolVersion"]),
+        (200, &json!(BEFORE)),
+        "{begun}"
+    );
+    let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    assert_eq!(post(base, &before, &initialized).0, 202);
+    let (status, listed) = post(base, &before, &request(2, "tools/list", json!({})));
+    assert_eq!(status, 200);
+    assert!(names(&listed).contains(&"session_status"));
+
+    // What only a host can do is refused in words.
+    let told_here = call(4, "hook_event", json!({"session_id": "s1", "event": "Stop"}));
+    let (_, refused) = post(base, &current("tools/call", Some("hook_event")), &told_here);
+    assert!(refusal(&refused).contains("muster mcp"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_other_origins_and_rebound_names_are_refused() {
+    let place = Place::new();
+    let allowed = "orchestrator.http.allowed_origins=[\"https://console.example\"]";
+    let (_up, running) = place.started(&["--set", allowed]).await;
+    let base = running["orchestrator"].as_str().unwrap();
+    let list = request(1, "tools/list", json!({"_meta": meta()}));
+    let with = |name, value| {
+        let mut headers = current("tools/list", None);
+        headers.push((name, value));
+        post(base, &headers, &list).0
+    };
+    assert_eq!(with("Origin", "https://evil.example"), 403);
+    assert_eq!(with("Origin", "null"), 403);
+    assert_eq!(with("Host", "evil.example"), 403);
+    assert_eq!(with("Sec-Fetch-Site", "cross-site"), 403);
+    assert_eq!(with("Origin", "https://console.example"), 200);
+    assert_eq!(with("Origin", base), 200);
+}

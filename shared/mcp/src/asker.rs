@@ -1,0 +1,85 @@
+//! Questions to the leading orchestrator, with whoever asks.
+
+use muster_bus::Bus;
+use muster_bus::service::RequestError;
+use muster_domain::names::SessionId;
+use muster_wire::api;
+use muster_wire::subject::{Caller, Operation, Request};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long one answer may take: the leader answers from memory, and what it decides first is folded within a second.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// For how long it is asked again while nobody leads: an election takes less than the lease and a little.
+const ELECTION: Duration = Duration::from_secs(4);
+/// Pause between two such attempts.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Who asks, beyond the caller that the hub vouches for.
+#[derive(Debug, Clone, Default)]
+pub struct Who {
+    /// The agent's session. It is told so that a decision can name it, and so that a session is refused what concerns itself;
+    /// nothing is ever granted for it.
+    pub session: Option<SessionId>,
+}
+
+/// Why there is no answer, in words for the model that asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Refused(pub(crate) String);
+
+/// Asks.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    bus: Bus,
+    caller: Caller,
+}
+
+impl Asker {
+    /// Asks over this connection under this name.
+    pub const fn new(bus: Bus, caller: Caller) -> Self {
+        Self { bus, caller }
+    }
+
+    /// Under which name it is asked.
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Asks, and reads the answer.
+    pub(crate) async fn ask<A: DeserializeOwned>(
+        &self,
+        who: &Who,
+        operation: Operation,
+        question: &impl Serialize,
+    ) -> Result<A, Refused> {
+        let body = serde_json::to_vec(question).map_err(|error| Refused(error.to_string()))?;
+        let answer = self.raw(who, operation, body).await?;
+        serde_json::from_slice(&answer).map_err(|error| Refused(format!("the answer cannot be read: {error}")))
+    }
+
+    /// Asks, and gives the answer as it came.
+    pub(crate) async fn raw(&self, _who: &Who, operation: Operation, body: Vec<u8>) -> Result<Vec<u8>, Refused> {
+        let request = Request {
+            operation,
+            caller: self.caller.clone(),
+        };
+        let until = Instant::now() + ELECTION;
+        loop {
+            match self.bus.request(&request, body.clone().into(), PATIENCE).await {
+                Ok(answer) => return Ok(answer.into()),
+                // Nothing was asked yet: nobody leads at the moment, or the hub is just being connected.
+                Err(RequestError::NoOrchestrator | RequestError::Away(_)) if Instant::now() < until => {
+                    sleep(PAUSE).await
+                }
+                Err(RequestError::Failed(failed)) => {
+                    let told = serde_json::from_slice::<api::Failure>(&failed.body);
+                    return Err(Refused(told.map_or(failed.text, |told| told.error.detail)));
+                }
+                Err(error) => return Err(Refused(error.to_string())),
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! One call of a tool, from its arguments to the text that the model reads.
+
+use crate::arguments::Arguments;
+use crate::asker::{Asker, Refused, Who};
+use crate::host::{Ask, Hook, Host, HostError, Verdict};
+use crate::six;
+use crate::tools::Does;
+use muster_domain::names::SessionId;
+use rmcp::model::{ProgressNotificationParam, ProgressToken};
+use rmcp::service::{Peer, RoleServer};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use tokio::time::{Instant, interval_at};
+use tokio_util::sync::CancellationToken;
+
+/// Between two words of progress: well below the silence after which clients give a call up (60 s over HTTP).
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+
+/// Where a call is made.
+pub(crate) struct Call<'a> {
+    pub(crate) asker: &'a Asker,
+    pub(crate) who: &'a Who,
+    pub(crate) host: Option<&'a dyn Host>,
+    pub(crate) progress: Progress,
+}
+
+/// The way back to a client that waits.
+pub(crate) struct Progress {
+    pub(crate) peer: Peer<RoleServer>,
+    /// None when the client does not want to hear.
+    pub(crate) token: Option<ProgressToken>,
+    pub(crate) cancelled: CancellationToken,
+}
+
+impl Call<'_> {
+    /// Does what the tool does.
+    pub(crate) async fn run(&self, does: Does, arguments: Arguments) -> Result<String, Refused> {
+        let answer = match does {
+            Does::Operation(operation) => {
+                let body = Value::from(arguments).to_string().into_bytes();
+                let answer = self.asker.raw(self.who, operation, body).await?;
+                return String::from_utf8(answer).map_err(|error| Refused(error.to_string()));
+            }
+            Does::SessionList => six::session_list(self.asker, self.who, arguments).await?,
+            Does::SessionStatus => six::session_status(self.asker, self.who, arguments).await?,
+            Does::MemoryProtect => six::memory_protect(arguments)?,
+            Does::HookEvent => self.hook_event(arguments.read()?).await?,
+            Does::PermissionPrompt => self.permission_prompt(arguments.read()?).await?,
+        };
+        Ok(answer.to_string())
+    }
+
+    fn host(&self, tool: &str) -> Result<&dyn Host, Refused> {
+        self.host.ok_or_else(|| {
+            Refused(format!(
+                "{tool} needs the agent's own host: register `muster mcp` (stdio) instead of this address"
+            ))
+        })
+    }
+
+    /// `hook_event`: `{received, session_id}`. The session need not be known, nor the event's name.
+    async fn hook_event(&self, given: HookEvent) -> Result<Value, Refused> {
+        let host = self.host("hook_event")?;
+        let payload = match given.payload {
+            Some(Value::Object(members)) => members,
+            Some(Value::Null) | None => Map::new(),
+            Some(other) => Map::from_iter([("payload".to_owned(), other)]),
+        };
+        let hook = Hook {
+            session: given.session_id.clone(),
+            event: given.event.clone(),
+            payload,
+        };
+        host.hook(hook).await?;
+        Ok(json!({"received": given.event, "session_id": given.session_id}))
+    }
+
+    /// Claude Code reads one text block that holds JSON, and takes anything else for a refusal.
+    async fn permission_prompt(&self, given: PermissionPrompt) -> Result<Value, Refused> {
+        let host = self.host("permission_prompt")?;
+        let session = self.who.session.clone().ok_or_else(|| {
+            Refused("no session is known; permission_prompt is for `muster mcp` as Claude Code starts it".to_owned())
+        })?;
+        let ask = Ask {
+            session,
+            tool_name: given.tool_name,
+            input: given.input.clone(),
+            tool_use_id: given.tool_use_id,
+        };
+        let verdict = self.progress.while_waiting(host.permission(ask)).await;
+        Ok(match verdict {
+            Ok(Verdict::Allow { updated_input }) => {
+                json!({"behavior": "allow", "updatedInput": updated_input.unwrap_or(Value::Object(given.input))})
+            }
+            Ok(Verdict::Deny { message }) => deny(&message),
+            Ok(Verdict::Unanswered) => {
+                deny("nobody answered in time, so this was not allowed; an operator can answer with `muster approvals`")
+            }
+            Err(error) => deny(&format!("nobody could be asked, so this was not allowed: {error}")),
+        })
+    }
+}
+
+fn deny(message: &str) -> Value {
+    json!({"behavior": "deny", "message": message})
+}
+
+impl Progress {
+    /// Waits, and says now and then that it does: clients give silent calls up.
+    async fn while_waiting<T>(&self, answer: impl Future<Output = Result<T, HostError>>) -> Result<T, HostError> {
+        let started = Instant::now();
+        let mut ticks = interval_at(started + PROGRESS_EVERY, PROGRESS_EVERY);
+        tokio::pin!(answer);
+        loop {
+            tokio::select! {
+                answer = &mut answer => return answer,
+                () = self.cancelled.cancelled() => return Err(HostError("the call was cancelled".to_owned())),
+                _ = ticks.tick() => self.tell(started.elapsed()).await,
+            }
+        }
+    }
+
+    async fn tell(&self, waited: Duration) {
+        let Some(token) = self.token.clone() else {
+            return;
+        };
+        let seconds = waited.as_secs();
+        let told = ProgressNotificationParam::new(token, seconds as f64)
+            .with_message(format!("waiting for an operator's answer for {seconds} s"));
+        if let Err(error) = self.peer.notify_progress(told).await {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "a client cannot be told of progress"
+            );
+        }
+    }
+}
+
+impl From<HostError> for Refused {
+    fn from(error: HostError) -> Self {
+        Self(error.0)
+    }
+}
+
+#[derive(Deserialize)]
+struct HookEvent {
+    session_id: SessionId,
+    event: String,
+    #[serde(default)]
+    payload: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct PermissionPrompt {
+    tool_name: String,
+    #[serde(default)]
+    input: Map<String, Value>,
+    #[serde(default)]
+    tool_use_id: Option<String>,
+}

@@ -1,0 +1,187 @@
+//! Every tool: its name, what it is for, what it takes, and what it stands for.
+//!
+//! A tool over an operation takes the operation's request as its arguments, by the schema that stands beside the request in
+//! `muster-wire`. The others are listed with their schema here.
+
+use muster_wire::schema;
+use muster_wire::subject::Operation;
+use rmcp::model::{self, ToolAnnotations};
+use serde_json::{Value, json};
+
+/// A tool.
+#[derive(Debug)]
+pub struct Tool {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for, for the model that chooses.
+    pub description: &'static str,
+    pub(crate) does: Does,
+}
+
+/// What a tool does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Does {
+    /// The operation, with its request as arguments and its answer as result.
+    Operation(Operation),
+    /// trusty-mpm's list of sessions.
+    SessionList,
+    /// trusty-mpm's status of one session.
+    SessionStatus,
+    /// What a context's fill asks for.
+    MemoryProtect,
+    /// Takes a hook.
+    HookEvent,
+    /// Answers Claude Code's `--permission-prompt-tool`.
+    PermissionPrompt,
+}
+
+/// Every tool, in the order in which they are listed.
+pub const TOOLS: &[Tool] = &[
+    Tool {
+        name: "session_list",
+        description: "List the coding-agent sessions of all hosts.",
+        does: Does::SessionList,
+    },
+    Tool {
+        name: "session_status",
+        description: "One session: its status, memory and delegations.",
+        does: Does::SessionStatus,
+    },
+    Tool {
+        name: "memory_protect",
+        description: "Tell whether a context of this fill should be compacted.",
+        does: Does::MemoryProtect,
+    },
+    Tool {
+        name: "hook_event",
+        description: "Report that something happened in a session.",
+        does: Does::HookEvent,
+    },
+    Tool {
+        name: "permission_prompt",
+        description: "For Claude Code's --permission-prompt-tool: ask an operator for a permission.",
+        does: Does::PermissionPrompt,
+    },
+    Tool {
+        name: "session_detail",
+        description: "One session with its turns as trees of spans, and a page of its events.",
+        does: Does::Operation(Operation::SessionsDetail),
+    },
+    Tool {
+        name: "host_list",
+        description: "List the hosts, and whether each reports.",
+        does: Does::Operation(Operation::HostsList),
+    },
+    Tool {
+        name: "orchestrator_status",
+        description: "How the orchestrator is: its leader, its place in the log, its last error.",
+        does: Does::Operation(Operation::Status),
+    },
+];
+
+impl Tool {
+    /// The tool of this name.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        TOOLS.iter().find(|tool| tool.name == name)
+    }
+
+    /// The operation it stands for; none where it is more, or does without the orchestrator.
+    pub const fn operation(&self) -> Option<Operation> {
+        match self.does {
+            Does::Operation(operation) => Some(operation),
+            Does::SessionList => Some(Operation::SessionsList),
+            Does::SessionStatus => Some(Operation::SessionsStatus),
+            Does::MemoryProtect | Does::HookEvent | Does::PermissionPrompt => None,
+        }
+    }
+
+    /// The JSON Schema of its arguments.
+    pub fn schema(&self) -> Value {
+        let session = json!({"type": "string", "description": "id of the session"});
+        let count = |of: &str| json!({"type": "integer", "minimum": 0, "description": of});
+        match self.does {
+            Does::Operation(operation) => schema::request(operation).unwrap_or_else(|| schema::object(json!({}), &[])),
+            Does::SessionList => schema::object(json!({}), &[]),
+            Does::SessionStatus => schema::object(json!({"session_id": session}), &["session_id"]),
+            Does::MemoryProtect => schema::object(
+                json!({
+                    "session_id": session,
+                    "used_tokens": count("tokens that the context holds"),
+                    "window_tokens": count("tokens that fit"),
+                }),
+                &["session_id", "used_tokens", "window_tokens"],
+            ),
+            Does::HookEvent => schema::object(
+                json!({
+                    "session_id": session,
+                    "event": {"type": "string", "description": "name of the hook, as in SubagentStop"},
+                    "payload": {"type": "object", "description": "what the agent says of it"},
+                }),
+                &["session_id", "event"],
+            ),
+            Does::PermissionPrompt => schema::object(
+                json!({
+                    "tool_name": {"type": "string"},
+                    "input": {"type": "object"},
+                    "tool_use_id": {"type": "string"},
+                }),
+                &["tool_name", "input"],
+            ),
+        }
+    }
+
+    fn only_reads(&self) -> bool {
+        !matches!(self.does, Does::HookEvent | Does::PermissionPrompt)
+    }
+
+    /// As the protocol lists it.
+    pub(crate) fn listed(&self) -> model::Tool {
+        let schema = self.schema().as_object().cloned().unwrap_or_default();
+        let annotations = ToolAnnotations::new().read_only(self.only_reads()).open_world(false);
+        model::Tool::new(self.name, self.description, schema).with_annotations(annotations)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_name_stands_for_one_tool_and_says_what_it_takes() {
+        let names: BTreeSet<_> = TOOLS.iter().map(|tool| tool.name).collect();
+        assert_eq!(names.len(), TOOLS.len());
+        for tool in TOOLS {
+            let schema = tool.schema();
+            assert_eq!(schema["type"], "object", "{}", tool.name);
+            for required in schema["required"].as_array().unwrap() {
+                let named = required.as_str().unwrap();
+                assert!(schema["properties"].get(named).is_some(), "{}: {named}", tool.name);
+            }
+            if let Does::Operation(operation) = tool.does {
+                assert!(schema::request(operation).is_some(), "{operation} has no schema");
+            }
+            assert!(tool.description.chars().count() <= 100, "{}", tool.name);
+        }
+    }
+
+    #[test]
+    fn trusty_mpms_tools_keep_their_parameters() {
+        let parameters = |name: &str| {
+            let schema = Tool::named(name).unwrap().schema();
+            let keys = schema["properties"].as_object().unwrap().keys().cloned();
+            (keys.collect::<Vec<_>>(), schema["required"].clone())
+        };
+        assert_eq!(parameters("session_list"), (vec![], json!([])));
+        assert_eq!(
+            parameters("session_status"),
+            (vec!["session_id".to_owned()], json!(["session_id"]))
+        );
+        assert_eq!(
+            parameters("memory_protect").1,
+            json!(["session_id", "used_tokens", "window_tokens"])
+        );
+        assert_eq!(parameters("hook_event").0, ["session_id", "event", "payload"]);
+        assert_eq!(parameters("hook_event").1, json!(["session_id", "event"]));
+    }
+}
