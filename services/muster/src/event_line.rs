@@ -1,6 +1,6 @@
 //! One event in one line, for people who watch.
 
-use crate::format;
+use crate::{escape, format};
 use muster_bus::Stored;
 use muster_domain::approval::AskEnd;
 use muster_domain::fact::{Fact, Hook, HookBody, HostFact, ProcessFact, ToolOutcome, ToolUse, TurnFact};
@@ -27,7 +27,8 @@ pub(crate) fn of(stored: &Stored) -> String {
 fn body(envelope: &Envelope) -> String {
     let host = envelope.host.as_ref().map_or("-", |host| host.as_str());
     let session = envelope.session.as_ref().map_or("-", |session| session.as_str());
-    let session: String = format::shorten(&session.chars().take(SESSION).collect::<String>(), SESSION);
+    let session: String = session.chars().take(SESSION).collect();
+    let session = escape::unsafe_characters(&session);
     let line = format!(
         "{host:10} {session:SESSION$} {:32} {}",
         envelope.event_type.to_string(),
@@ -222,7 +223,13 @@ mod tests {
         let printed = serde_json::json!({"run": "r", "n": 1, "line": {"text": "hello\u{7}"}});
         assert_eq!(
             line("agent.output.stream", printed),
-            "web-01 78e6edba agent.output.stream hello"
+            "web-01 78e6edba agent.output.stream hello\\u{7}"
+        );
+        let call =
+            serde_json::json!({"tool_name": "Bash", "tool_input": {"command": "run \u{202e}hs.a"}, "tool_use_id": "t"});
+        assert_eq!(
+            line("agent.hook.permission_request", call),
+            "web-01 78e6edba agent.hook.permission_request Bash run \\u{202e}hs.a"
         );
     }
 }

@@ -1,7 +1,9 @@
 //! How figures look to people: short, and never more exact than they are worth.
 //!
-//! Text that agents wrote may hold anything; what would move a terminal's cursor is taken out here.
+//! Text that agents wrote may hold anything; it becomes one line here, with what does not show itself escaped, so that
+//! widths count what is seen.
 
+use crate::escape;
 use muster_domain::time::Timestamp;
 use std::time::Duration;
 
@@ -45,18 +47,15 @@ pub(crate) fn usd(amount: Option<f64>) -> String {
     }
 }
 
-/// One line of at most `width` characters without control characters.
+/// One line of at most `width` characters, each of which shows itself.
 pub(crate) fn shorten(text: &str, width: usize) -> String {
-    let mut line: String = text
-        .split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|word| !word.is_empty())
-        .fold(String::new(), |mut line, word| {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-            line
-        });
+    let mut line = text.split_whitespace().fold(String::new(), |mut line, word| {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&escape::unsafe_characters(word));
+        line
+    });
     cut(&mut line, width);
     line
 }
@@ -78,8 +77,12 @@ pub(crate) fn clock(at: Timestamp) -> String {
 
 /// Rows under a header, in columns as wide as their widest cell; the last column ends each line unpadded.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| escape::unsafe_characters(cell).into_owned()))
+        .collect();
     let mut widths = header.map(|cell| cell.chars().count());
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -151,8 +154,9 @@ mod tests {
     }
 
     #[test]
-    fn a_line_cannot_move_the_cursor() {
-        assert_eq!(shorten("a\u{1b}[2J b\n\tc", 80), "a [2J b c");
+    fn a_line_cannot_move_the_cursor_or_hide_what_it_holds() {
+        assert_eq!(shorten("a\u{1b}[2J b\n\tc\u{2028}d", 80), "a\\u{1b}[2J b c d");
+        assert_eq!(shorten("a\u{202e}b", 80), "a\\u{202e}b");
         assert_eq!(shorten("abcdef", 4), "abc…");
         assert_eq!(shorten("abcd", 4), "abcd");
     }
@@ -161,6 +165,8 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [["a".to_owned(), "1".to_owned()], ["long".to_owned(), String::new()]];
         assert_eq!(table(["X", "Y"], &rows), "X     Y\na     1\nlong");
+        let rows = [["a\u{202e}".to_owned(), "1".to_owned()]];
+        assert_eq!(table(["X", "Y"], &rows), "X          Y\na\\u{202e}  1");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod args;
 mod ask;
 mod commands;
 mod enroll;
+mod escape;
 mod event_line;
 mod format;
 mod hub;

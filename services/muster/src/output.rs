@@ -1,5 +1,9 @@
 //! What is printed, and nothing printed anywhere else.
+//!
+//! For people, whatever does not show itself is escaped here, so that no command can forget to; what programs read is
+//! exact.
 
+use crate::escape;
 use muster_runtime::exit;
 use serde::Serialize;
 use std::io;
@@ -8,12 +12,12 @@ use std::process::ExitCode;
 /// One line for people, on standard output. A reader that went away (`| head`) ends the command without a word;
 /// any other that cannot be written to ends it as a failure.
 pub(crate) fn line(text: &str) {
-    print(&mut io::stdout().lock(), text.as_bytes());
+    print(&mut io::stdout().lock(), escape::unsafe_characters(text).as_bytes());
 }
 
 /// One line for people that is no result: progress, hints, warnings.
 pub(crate) fn remark(text: &str) {
-    print(&mut io::stderr().lock(), text.as_bytes());
+    print(&mut io::stderr().lock(), escape::unsafe_characters(text).as_bytes());
 }
 
 /// One JSON document.

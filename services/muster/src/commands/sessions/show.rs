@@ -121,7 +121,7 @@ fn heading(turn: &Turn) -> String {
     parts.extend(
         turn.preview
             .as_deref()
-            .map(|text| format!("{:?}", format::shorten(text, 60))),
+            .map(|text| format!("\"{}\"", format::shorten(text, 60))),
     );
     parts.join("  ")
 }
