@@ -33,6 +33,7 @@ fn table() -> Vec<Row> {
             ApprovalRequired { ApprovalRequiredKind: PermissionRequest, Question }
             ApprovalResolved { ApprovalResolvedKind: Approved, Denied, Expired, AnsweredElsewhere, Withdrawn }
             Alert { AlertKind: Raised }
+            Circuit { CircuitKind: Opened, HalfOpened, Closed }
             Leader { LeaderKind: Elected }
             HostStatus { HostStatusKind: Started, Degraded, Recovered, Stopping }
             ProcessLifecycle { LifecycleKind: Started, Exited }
@@ -50,7 +51,6 @@ fn table() -> Vec<Row> {
             Checkpoint { CheckpointKind: EvaluateCheckpoint, EvaluateCloseout }
             MemoryCompaction { MemoryCompactionKind: CompactMemory, PressureChanged }
             Delegation { DelegationKind: Queued, Running, Completed, Failed, Cancelled, Stale, Refused }
-            Circuit { CircuitKind: Opened, HalfOpened, Closed }
             Hold { HoldKind: Set, Released, Confirmed }
             Budget { BudgetKind: Warned, Exceeded }
             Policy { PolicyKind: Activated }

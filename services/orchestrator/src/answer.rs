@@ -1,6 +1,7 @@
 //! Questions, answered from the state. Pure but for a page of events, which is read from the log.
 
 mod approvals;
+mod circuits;
 mod detail;
 mod lists;
 
@@ -107,6 +108,15 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
         Operation::ApprovalsList => read(body).and_then(|request| asked.reply(approvals::list(fleet, &request))),
         Operation::ApprovalsGet => read(body).and_then(|request| asked.reply(approvals::get(fleet, &request)?)),
         Operation::ApprovalsResolve => match read(body).and_then(|request| approvals::resolve(asked, request)) {
+            Ok(after) => return Answer::After(after),
+            Err(error) => Err(error),
+        },
+        Operation::CircuitsStatus => read(body).and_then(|request| asked.reply(circuits::status(fleet, &request))),
+        Operation::CircuitsProbe => match read(body).and_then(|request| circuits::probe(asked, request)) {
+            Ok(after) => return Answer::After(after),
+            Err(error) => Err(error),
+        },
+        Operation::CircuitsReset => match read(body).and_then(|request| circuits::reset(asked, request)) {
             Ok(after) => return Answer::After(after),
             Err(error) => Err(error),
         },

@@ -1,6 +1,6 @@
 //! Configuration: one section a part. `config.default.toml` is its manual.
 
-use muster_domain::{approval, fleet};
+use muster_domain::{approval, circuit, fleet};
 use muster_runtime::config::HumanDuration;
 use muster_runtime::service::Settings;
 use muster_runtime::{http, paths};
@@ -21,6 +21,8 @@ pub struct Config {
     pub fold: Fold,
     /// Requests for permission.
     pub approvals: Approvals,
+    /// Agents that keep failing.
+    pub circuits: Circuits,
     /// Who may decide.
     pub operator: Operator,
     /// Answering.
@@ -85,6 +87,24 @@ pub struct Approvals {
     pub keep: HumanDuration,
 }
 
+/// Agents that keep failing.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Circuits {
+    /// Failures in a row that open a circuit.
+    pub failure_threshold: u32,
+    /// Until a probe may be asked for, the first time.
+    pub cooldown: HumanDuration,
+    /// At most.
+    pub cooldown_max: HumanDuration,
+    /// Until a probe without a word is over.
+    pub probe: HumanDuration,
+    /// For how long beyond that hosts deny that cannot ask.
+    pub grace: HumanDuration,
+    /// How deep delegations may nest.
+    pub max_depth: u32,
+}
+
 /// Who may decide.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -128,6 +148,14 @@ impl Config {
                 escalate: self.approvals.escalate.get(),
                 fallback: self.approvals.fallback,
                 keep: self.approvals.keep.get(),
+            },
+            circuits: circuit::Settings {
+                failure_threshold: self.circuits.failure_threshold.max(1),
+                cooldown: self.circuits.cooldown.get(),
+                cooldown_max: self.circuits.cooldown_max.get(),
+                probe: self.circuits.probe.get(),
+                grace: self.circuits.grace.get(),
+                max_depth: self.circuits.max_depth,
             },
         }
     }

@@ -31,11 +31,18 @@ struct Document {
 }
 
 /// Every document.
-const DOCUMENTS: &[Document] = &[Document {
-    key: edge::HOLDS,
-    changed_seq: |fleet| fleet.holds().changed_seq(),
-    draw: |fleet, head| json(&holds(fleet, head)),
-}];
+const DOCUMENTS: &[Document] = &[
+    Document {
+        key: edge::HOLDS,
+        changed_seq: |fleet| fleet.holds().changed_seq(),
+        draw: |fleet, head| json(&holds(fleet, head)),
+    },
+    Document {
+        key: edge::CIRCUITS,
+        changed_seq: |fleet| fleet.circuits().changed_seq(),
+        draw: |fleet, head| json(&edge::Circuits::of(fleet.circuits(), &fleet.settings().circuits, head)),
+    },
+];
 
 fn json(document: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(document)

@@ -4,8 +4,9 @@
 //! that is made of its [`Draft::identity`] makes a second write of it a duplicate.
 
 use crate::approval::ApprovalFact;
+use crate::circuit;
 use crate::fact::Recorded;
-use crate::family::{AlertKind, EventType, RuntimeHostKind, StatusKind};
+use crate::family::{AlertKind, CircuitKind, EventType, RuntimeHostKind, StatusKind};
 use crate::fleet::SessionKey;
 use crate::ids::EventId;
 use crate::names::{AgentName, HostName, Profile, SessionId};
@@ -48,6 +49,8 @@ pub enum Conclusion {
     HostLost,
     /// It is back.
     HostReturned,
+    /// A circuit opens, lets one probe through, or closes.
+    Circuit(circuit::Change),
 }
 
 /// What a conclusion was drawn from.
@@ -67,6 +70,11 @@ pub enum Cause {
     },
     /// A request, by its id.
     Request(Box<str>),
+    /// A moment that was set before.
+    Due {
+        /// Which.
+        at: Timestamp,
+    },
 }
 
 impl fmt::Display for Cause {
@@ -76,6 +84,7 @@ impl fmt::Display for Cause {
             Self::Silence { since } => write!(f, "silence:{}", since.as_millis()),
             Self::Presence { after_seq } => write!(f, "presence:{after_seq}"),
             Self::Request(id) => write!(f, "request:{id:?}"),
+            Self::Due { at } => write!(f, "due:{}", at.as_millis()),
         }
     }
 }
@@ -141,6 +150,9 @@ impl Draft {
             Conclusion::HostAdded => EventType::RuntimeHost(RuntimeHostKind::Added),
             Conclusion::HostLost => EventType::RuntimeHost(RuntimeHostKind::Lost),
             Conclusion::HostReturned => EventType::RuntimeHost(RuntimeHostKind::Returned),
+            Conclusion::Circuit(circuit::Change::Opened { .. }) => EventType::Circuit(CircuitKind::Opened),
+            Conclusion::Circuit(circuit::Change::HalfOpened { .. }) => EventType::Circuit(CircuitKind::HalfOpened),
+            Conclusion::Circuit(circuit::Change::Closed { .. }) => EventType::Circuit(CircuitKind::Closed),
         }
     }
 
@@ -155,6 +167,7 @@ impl Draft {
                 approval = fact.identity();
                 &approval
             }
+            Conclusion::Circuit(change) => change.agent().as_str(),
             Conclusion::SessionLost { .. }
             | Conclusion::HostAdded
             | Conclusion::HostLost

@@ -3,6 +3,7 @@
 //! Neither changes state. Each gives conclusions, and those change state when they are read back from the log.
 
 use crate::approval;
+use crate::circuit;
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fleet::Fleet;
 use crate::host::HostState;
@@ -23,11 +24,12 @@ pub enum Presence {
 /// When time alone will next be news. May lie in the past until what [`expire`] concluded is read back.
 pub fn due(fleet: &Fleet) -> Option<Timestamp> {
     let silence = fleet.agenda().silences().next().map(|(at, _)| *at);
-    [silence, approval::due(fleet)].into_iter().flatten().min()
+    let dues = [silence, approval::due(fleet), circuit::due(fleet)];
+    dues.into_iter().flatten().min()
 }
 
 /// What follows from it being `now`: sessions that were silent for too long are unknown, approvals that nobody answers are
-/// announced again and end.
+/// announced again and end, probes without a word are over.
 pub fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for (at, key) in fleet.agenda().silences() {
@@ -52,6 +54,7 @@ pub fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp) -> Vec<Draft> {
         drafts.push(Draft::of_session(key, session, unknown, cause));
     }
     approval::expire(fleet, overlay, now, &mut drafts);
+    circuit::expire(fleet, overlay, now, &mut drafts);
     drafts
 }
 

@@ -84,6 +84,8 @@ pub struct Hook {
     pub subagent_type: Option<String>,
     /// The wrapped process it ran under.
     pub run: Option<RunId>,
+    /// What it says of the work of a named agent.
+    pub work: Option<Box<crate::work::Work>>,
     /// Working directory.
     pub cwd: Option<String>,
     /// Model, where the hook names it.
@@ -400,6 +402,8 @@ pub enum Decision {
     },
     /// Of a request for permission.
     Approval(ApprovalFact),
+    /// A circuit opened, let one probe through, or closed.
+    Circuit(crate::circuit::Change),
     /// An alert began.
     AlertRaised {
         /// Its key: what makes two alerts the same.

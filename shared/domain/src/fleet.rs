@@ -8,6 +8,7 @@
 mod agenda;
 
 use crate::approval::{self, Approval, ApprovalFact, ApprovalId, Approvals};
+use crate::circuit::{self, Circuits};
 use crate::fact::{Decision, Fact, Hook, HookBody, Recorded, TurnFact};
 use crate::family::{Family, Owner};
 use crate::hold::Holds;
@@ -42,6 +43,9 @@ pub struct Settings {
     /// Requests for permission.
     #[serde(default)]
     pub approvals: approval::Settings,
+    /// When circuits open, and for how long.
+    #[serde(default)]
+    pub circuits: circuit::Settings,
 }
 
 impl Default for Settings {
@@ -51,6 +55,7 @@ impl Default for Settings {
             silence: Duration::from_secs(15 * 60),
             retention: Duration::from_secs(14 * 24 * 3600),
             approvals: approval::Settings::default(),
+            circuits: circuit::Settings::default(),
         }
     }
 }
@@ -133,6 +138,8 @@ pub struct Fleet {
     approvals: Approvals,
     counters: Counters,
     agenda: Agenda,
+    #[serde(default)]
+    circuits: Circuits,
 }
 
 impl Fleet {
@@ -154,6 +161,7 @@ impl Fleet {
             approvals: Approvals::default(),
             counters: Counters::default(),
             agenda: Agenda::default(),
+            circuits: Circuits::default(),
         }
     }
 
@@ -217,6 +225,9 @@ impl Fleet {
             let host = self.hosts.entry(name.clone());
             host.or_insert_with(|| Host::first_seen(recorded.at)).heard(recorded.at);
         }
+        if observed {
+            self.circuits.observe(recorded);
+        }
         match &event.fact {
             Fact::Host(fact) => self.host(recorded, |host| {
                 host.note(fact, recorded.at, recorded.seq);
@@ -258,6 +269,10 @@ impl Fleet {
             Decision::HostRemoved => self.host(recorded, conclude(HostState::Removed)),
             Decision::StateChanged { .. } | Decision::SessionLost { .. } => self.session_event(recorded, false),
             Decision::Approval(fact) => self.approval(recorded, fact),
+            Decision::Circuit(change) => {
+                self.circuits.fold(change, recorded);
+                Applied::Changed
+            }
             Decision::AlertRaised { key } => {
                 self.alerts.entry(key.clone()).or_insert(recorded.at);
                 Applied::Changed
@@ -356,6 +371,11 @@ impl Fleet {
         self.watermark
     }
 
+    /// The latest time of the log.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// One number for the whole state: equal on all replicas that folded the same log under the same settings.
     pub fn digest(&self) -> u64 {
         crate::digest::of(self)
@@ -425,6 +445,11 @@ impl Fleet {
     /// Requests for permission: those that wait, and the latest that ended.
     pub const fn approvals(&self) -> &Approvals {
         &self.approvals
+    }
+
+    /// Circuit breakers.
+    pub const fn circuits(&self) -> &Circuits {
+        &self.circuits
     }
 
     /// What was counted on the way.

@@ -8,6 +8,7 @@
 //! - [`names`], [`ids`], [`time`]: parsed once at the edge, carried as types.
 //! - [`fact`]: what one event says, as far as the fold cares.
 //! - [`fleet`]: the state, and [`fleet::Fleet::apply`], which is total; its parts are [`session`], [`host`], [`producer`].
+//! - [`circuit`]: agents that keep failing, and how they recover; [`work`] is what hooks tell of them.
 //! - [`view`]: the state as people and programs read it.
 //! - [`react`], [`due`]: what the leader concludes from an event, and from the lack of one.
 //! - [`memory`]: how full a context is, and from when on that matters.
@@ -17,6 +18,7 @@
 pub mod approval;
 pub mod asker;
 pub mod audit;
+pub mod circuit;
 pub mod conclusion;
 mod digest;
 pub mod due;
@@ -37,3 +39,4 @@ mod sorted;
 pub mod state;
 pub mod time;
 pub mod view;
+pub mod work;

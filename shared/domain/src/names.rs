@@ -175,6 +175,10 @@ name! {
     SubagentId, "subagent id", free
 }
 name! {
+    /// A kind of subagent (`Explore`, `code-reviewer`): what circuits and delegations go by.
+    SubagentName, "subagent name", free
+}
+name! {
     /// A tool (`Bash`, `Write`, `mcp__server__tool`, …).
     ToolName, "tool name", free
 }

@@ -4,12 +4,13 @@
 //! asks through the overlay and does not conclude twice. It is the leader's alone and is dropped when leading ends.
 
 use crate::approval::{ApprovalFact, ApprovalId, Stage};
+use crate::circuit::Change;
 use crate::conclusion::{Conclusion, Draft};
 use crate::fact::{Decision, Fact, Recorded};
 use crate::fleet::{Fleet, SessionKey};
 use crate::host::HostState;
 use crate::ids::EventId;
-use crate::names::HostName;
+use crate::names::{HostName, SubagentName};
 use crate::session::Session;
 use crate::state::SessionState;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub struct Overlay {
     hosts: BTreeMap<HostName, Vec<(EventId, HostState)>>,
     alerts: BTreeMap<EventId, String>,
     approvals: BTreeMap<ApprovalId, Vec<(EventId, Said)>>,
+    circuits: BTreeMap<EventId, Change>,
 }
 
 /// What was written of an approval.
@@ -61,6 +63,10 @@ impl Overlay {
                 self.approvals.entry(approval).or_default().push((id, said));
                 return;
             }
+            Conclusion::Circuit(change) => {
+                self.circuits.insert(id, change.clone());
+                return;
+            }
             // It travels with the change of state that it explains.
             Conclusion::SessionLost { .. } => return,
             Conclusion::HostAdded | Conclusion::HostReturned => HostState::Present,
@@ -76,6 +82,7 @@ impl Overlay {
     pub fn folded(&mut self, recorded: &Recorded) {
         let event = &recorded.event;
         self.alerts.remove(&event.id);
+        self.circuits.remove(&event.id);
         if let Fact::Decision(Decision::Approval(fact)) = &event.fact {
             let (ApprovalFact::Required { id, .. } | ApprovalFact::Resolved { id, .. }) = fact;
             settle(&mut self.approvals, id, event.id);
@@ -123,6 +130,20 @@ impl Overlay {
             Said::Resolved => None,
         });
         stages.max()
+    }
+
+    /// A transition of this agent's circuit that is on its way.
+    pub(crate) fn circuit(&self, agent: &SubagentName) -> Option<EventId> {
+        let mut on_their_way = self.circuits.iter();
+        on_their_way
+            .find(|(_, change)| change.agent() == agent)
+            .map(|(id, _)| *id)
+    }
+
+    /// The reset of this agent's circuit by this request, if it is on its way.
+    pub(crate) fn circuit_reset(&self, agent: &SubagentName, by: &str) -> Option<EventId> {
+        let own = |change: &Change| matches!(change, Change::Closed { agent: of, request, .. } if of == agent && request.as_deref() == Some(by));
+        self.circuits.iter().find(|(_, change)| own(change)).map(|(id, _)| *id)
     }
 
     pub(crate) fn alert(&self, fleet: &Fleet, key: &str) -> bool {

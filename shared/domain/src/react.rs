@@ -4,6 +4,7 @@
 //! idempotent: after a replay, a change of leader or a lost answer, only what is still different is said.
 
 use crate::approval;
+use crate::circuit;
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fact::{Fact, Recorded};
 use crate::fleet::{Fleet, SessionKey};
@@ -35,6 +36,7 @@ pub fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded) -> Vec<Draft
         _ => {}
     }
     approval::react(fleet, overlay, recorded, &mut drafts);
+    circuit::react(fleet, overlay, recorded, &mut drafts);
     drafts.extend(fork_alert(fleet, overlay, recorded));
     drafts
 }
@@ -48,6 +50,7 @@ pub fn catch_up(fleet: &Fleet, overlay: &Overlay) -> Vec<Draft> {
         announce(overlay, key, session, &cause, &mut drafts);
     }
     approval::catch_up(fleet, overlay, &mut drafts);
+    circuit::catch_up(fleet, overlay, &mut drafts);
     drafts
 }
 

@@ -34,6 +34,7 @@ use turn::TurnKey;
 
 pub(crate) use ask::Ask;
 pub(crate) use joined::Joined;
+pub(crate) use merge::clearly_after;
 pub(crate) use standing::Over;
 pub use standing::Standing;
 pub(crate) use subagent::Subagent;

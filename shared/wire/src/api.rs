@@ -6,6 +6,7 @@
 //! times are RFC 3339, durations milliseconds.
 
 mod approval;
+mod circuit;
 mod detail;
 mod list;
 
@@ -13,6 +14,10 @@ pub use crate::data::runtime::RetryClass;
 pub use approval::{
     ApprovalAnswer, ApprovalRequest, ApprovalRow, ApprovalState, ApprovalsList, ApprovalsListRequest,
     ApprovalsResolveRequest, ApprovalsResolved, ResolutionRow, Taken, Verdict,
+};
+pub use circuit::{
+    Breaker, BreakerConfig, Circuit, CircuitsProbe, CircuitsProbeRequest, CircuitsReset, CircuitsResetRequest,
+    CircuitsStatus, CircuitsStatusRequest, Probe, ResetOutcome,
 };
 pub use detail::{Session, SessionDetail, SessionDetailRequest, SessionRequest, Span, StoredEvent, Turn};
 pub use list::{

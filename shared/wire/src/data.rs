@@ -4,6 +4,7 @@
 //! here; it is kept whole and read by [`crate::decode`].
 
 pub mod approval;
+pub mod circuit;
 pub mod hook;
 pub mod host;
 pub mod notice;
@@ -29,6 +30,7 @@ macro_rules! payloads {
 payloads! {
     Empty, Tombstone,
     approval::ApprovalRequired, approval::ApprovalResolved,
+    circuit::CircuitOpened, circuit::CircuitHalfOpened, circuit::CircuitClosed,
     host::Started, host::Reason, host::Capabilities,
     notice::Delivery,
     process::Process,

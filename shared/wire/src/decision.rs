@@ -2,9 +2,11 @@
 
 use crate::data::Payload;
 use crate::data::approval::{ApprovalRequired, ApprovalResolved};
+use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
 use crate::data::runtime::{Alert, HostPresence, LeaderElected, RuntimeMetadata, SessionLost, StateChanged};
 use crate::envelope::{Envelope, RawData};
 use muster_domain::approval::ApprovalFact;
+use muster_domain::circuit::Change;
 use muster_domain::conclusion::{Cause, Conclusion, Draft};
 use muster_domain::family::{EventType, LeaderKind};
 use muster_domain::ids::{EventId, InstanceId};
@@ -27,7 +29,7 @@ pub fn envelope(draft: &Draft, id: EventId, at: Timestamp) -> Envelope {
         profile: draft.profile.clone(),
         causation: match &draft.cause {
             Cause::Event(cause) => Some(*cause),
-            Cause::Silence { .. } | Cause::Presence { .. } | Cause::Request(_) => None,
+            Cause::Silence { .. } | Cause::Presence { .. } | Cause::Request(_) | Cause::Due { .. } => None,
         },
         ..bare(event_type, id, at)
     }
@@ -124,9 +126,60 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
             summary: Some(summary),
         }
         .to_raw(),
+        Conclusion::Circuit(change) => circuit(change, runtime),
         Conclusion::HostAdded | Conclusion::HostLost | Conclusion::HostReturned => HostPresence {
             runtime,
             instance: None,
+        }
+        .to_raw(),
+    }
+}
+
+fn circuit(change: Change, runtime: RuntimeMetadata) -> RawData {
+    match change {
+        Change::Opened {
+            agent,
+            reason,
+            failures,
+            trips,
+            until,
+            error,
+        } => CircuitOpened {
+            runtime,
+            agent,
+            reason,
+            failures,
+            trips,
+            until,
+            error,
+        }
+        .to_raw(),
+        Change::HalfOpened {
+            agent,
+            holder,
+            failures,
+            expires,
+        } => CircuitHalfOpened {
+            runtime,
+            agent,
+            holder: holder.into(),
+            failures,
+            expires,
+        }
+        .to_raw(),
+        Change::Closed {
+            agent,
+            reason,
+            failures,
+            by,
+            request,
+        } => CircuitClosed {
+            runtime,
+            agent,
+            reason,
+            failures,
+            by,
+            request_id: request,
         }
         .to_raw(),
     }

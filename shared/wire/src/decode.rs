@@ -7,6 +7,7 @@ mod decision;
 mod hook;
 mod summary;
 mod turn;
+mod work;
 
 pub use hook::known as moment;
 
@@ -63,6 +64,7 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         EventType::ApprovalRequired(_) => decision::required(data).map(Fact::Decision),
         EventType::ApprovalResolved(_) => decision::resolved(data).map(Fact::Decision),
         EventType::RuntimeHost(kind) => Some(Fact::Decision(decision::host(*kind))),
+        EventType::Circuit(kind) => decision::circuit(*kind, data).map(Fact::Decision),
         EventType::Alert(kind) => decision::alert(*kind, data).map(Fact::Decision),
         EventType::Leader(kind) => decision::leader(*kind, data).map(Fact::Decision),
         EventType::AgentOutput(_)
@@ -73,7 +75,6 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         | EventType::Checkpoint(_)
         | EventType::MemoryCompaction(_)
         | EventType::Delegation(_)
-        | EventType::Circuit(_)
         | EventType::Hold(_)
         | EventType::Budget(_)
         | EventType::Policy(_)

@@ -5,9 +5,10 @@
 //! keep the last they saw, and enforce it while the hub is away. Unknown members are ignored, so a document may grow.
 
 use crate::time;
+use muster_domain::circuit::{self, State};
 use muster_domain::hold::{Mode, Selector};
 use muster_domain::ids::EventId;
-use muster_domain::names::{HostName, SessionId};
+use muster_domain::names::{HostName, SessionId, ToolCallId};
 use muster_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -88,6 +89,36 @@ pub struct Circuits {
     pub circuits: Vec<Circuit>,
 }
 
+impl Circuits {
+    /// The document, drawn from the state.
+    pub fn of(circuits: &circuit::Circuits, settings: &circuit::Settings, head: Head) -> Self {
+        let circuits = circuits.all().iter().filter_map(|(agent, circuit)| {
+            let (state, until, holder) = match circuit.state() {
+                State::Closed => return None,
+                State::Open { until, .. } => (CircuitState::Open, *until, None),
+                State::HalfOpen(probe) => (CircuitState::HalfOpen, probe.expires, Some(&probe.holder)),
+            };
+            Some(Circuit {
+                agent: agent.to_string(),
+                state,
+                until,
+                grace_until: Some(until.after(settings.grace)),
+                holder: holder.map(|holder| Holder {
+                    host: holder.session.host.clone(),
+                    session: holder.session.id.clone(),
+                    tool_use_id: holder.call.clone(),
+                }),
+                expires: holder.map(|_| until),
+                reason: circuit.reason(),
+            })
+        });
+        Self {
+            head,
+            circuits: circuits.collect(),
+        }
+    }
+}
+
 /// An agent that may not be used now, or by one session only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Circuit {
@@ -128,6 +159,9 @@ pub struct Holder {
     pub host: HostName,
     /// Its id.
     pub session: SessionId,
+    /// The call that may, where its agent names calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_use_id: Option<ToolCallId>,
 }
 
 /// The rules in force.

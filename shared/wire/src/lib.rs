@@ -7,6 +7,7 @@
 //! - [`subject`]: [`Subject`] can be published to, [`Filter`] can be subscribed to; nothing else spells a subject.
 //! - [`envelope`]: the CloudEvents envelope around every event.
 //! - [`decode`]: envelopes into the domain's facts; [`data`]: payloads that muster writes itself.
+//! - [`agent_call`]: which subagent a tool call starts, read alike by host and hub.
 //! - [`incoming`] and [`stream`]: what agents say, as hooks and as printed lines.
 //! - [`frame`]: ingest's socket; [`api`]: requests to the orchestrator and their answers; [`schema`]: those requests, for programs.
 //! - [`decision`]: conclusions as events; [`snapshot`]: the folded state as bytes.
@@ -15,6 +16,7 @@
 //! - [`limits`]: every number both sides must agree on.
 #![deny(missing_docs)]
 
+pub mod agent_call;
 pub mod api;
 pub mod call;
 pub mod canonical;

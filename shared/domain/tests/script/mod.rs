@@ -344,6 +344,7 @@ impl Script {
                 Conclusion::HostAdded => Decision::HostAdded,
                 Conclusion::HostLost => Decision::HostLost,
                 Conclusion::HostReturned => Decision::HostReturned,
+                Conclusion::Circuit(change) => Decision::Circuit(change),
             };
             let session = draft.session.as_ref().map(SessionId::as_str);
             self.tell(event(0, HOST, session, Fact::Decision(decision)));

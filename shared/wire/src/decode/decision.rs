@@ -2,9 +2,11 @@
 
 use super::read;
 use crate::data::approval::{ApprovalRequired, ApprovalResolved};
+use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
 use crate::data::runtime::{Alert, LeaderElected, SessionLost, StateChanged};
+use muster_domain::circuit::Change;
 use muster_domain::fact::Decision;
-use muster_domain::family::{AlertKind, LeaderKind, RuntimeHostKind, StatusKind};
+use muster_domain::family::{AlertKind, CircuitKind, LeaderKind, RuntimeHostKind, StatusKind};
 
 pub(super) fn status(kind: StatusKind, data: &str) -> Option<Decision> {
     match kind {
@@ -53,4 +55,61 @@ pub(super) fn leader(kind: LeaderKind, data: &str) -> Option<Decision> {
     let LeaderKind::Elected = kind;
     let LeaderElected { instance, term, .. } = read(data)?;
     Some(Decision::LeaderElected { instance, term })
+}
+
+pub(super) fn circuit(kind: CircuitKind, data: &str) -> Option<Decision> {
+    let change = match kind {
+        CircuitKind::Opened => {
+            let CircuitOpened {
+                agent,
+                reason,
+                failures,
+                trips,
+                until,
+                error,
+                ..
+            } = read(data)?;
+            Change::Opened {
+                agent,
+                reason,
+                failures,
+                trips,
+                until,
+                error,
+            }
+        }
+        CircuitKind::HalfOpened => {
+            let CircuitHalfOpened {
+                agent,
+                holder,
+                failures,
+                expires,
+                ..
+            } = read(data)?;
+            Change::HalfOpened {
+                agent,
+                holder: holder.into(),
+                failures,
+                expires,
+            }
+        }
+        CircuitKind::Closed => {
+            let CircuitClosed {
+                agent,
+                reason,
+                failures,
+                by,
+                request_id: request,
+                ..
+            } = read(data)?;
+            Change::Closed {
+                agent,
+                reason,
+                failures,
+                by,
+                request,
+            }
+        }
+    };
+    Some(Decision::Circuit(change))
 }

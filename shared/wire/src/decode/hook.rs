@@ -70,7 +70,9 @@ pub(super) fn fact(name: &HookName, data: &str) -> Option<Fact> {
     } else {
         Field::Model
     };
+    let work = super::work::of(known(name), &members, &body).map(Box::new);
     Some(Fact::Hook(Box::new(Hook {
+        work,
         prompt: members.name(Field::Prompt),
         subagent: members.name(Field::Subagent),
         subagent_type: members.owned(Field::SubagentType),
@@ -326,7 +328,7 @@ fn failed(members: &Members<'_>, note: &Note<'_>) -> Option<HookBody> {
     })
 }
 
-fn error(members: &Members<'_>) -> String {
+pub(super) fn error(members: &Members<'_>) -> String {
     members.raw(Field::Error).and_then(message).unwrap_or_default()
 }
 

@@ -64,6 +64,12 @@ operations! {
     ApprovalsGet = "approvals"."get", Viewer;
     /// The answer to one.
     ApprovalsResolve = "approvals"."resolve", Operator;
+    /// Circuits, of one agent or of all.
+    CircuitsStatus = "circuits"."status", Viewer;
+    /// Whether a run of an agent whose circuit is open may go ahead, as its one probe.
+    CircuitsProbe = "circuits"."probe", Agent;
+    /// Forgive an agent what it failed at.
+    CircuitsReset = "circuits"."reset", Operator;
 }
 
 impl fmt::Display for Operation {
