@@ -28,7 +28,7 @@ fn table() -> Vec<Row> {
     rows! {
         live:
             AgentTurn { TurnKind: TurnStart, Note, TurnEnd, StatusChanged, ModelChanged, TokenUsageChanged, TurnStateChanged }
-            RuntimeStatus { StatusKind: StateChanged, SessionLost }
+            RuntimeStatus { StatusKind: StateChanged, SessionLost, StartSession, HeartbeatSession, ClearSession, TakeoverSession }
             RuntimeHost { RuntimeHostKind: Added, Lost, Returned }
             ApprovalRequired { ApprovalRequiredKind: PermissionRequest, Question }
             ApprovalResolved { ApprovalResolvedKind: Approved, Denied, Expired, AnsweredElsewhere, Withdrawn }
@@ -46,7 +46,7 @@ fn table() -> Vec<Row> {
             ProcessNetwork { NetworkKind: Connect, Listen }
             ProcessProcess { ProcessKind: Exec }
             HostStatus { HostStatusKind: Capability }
-            RuntimeStatus { StatusKind: StartSession, HeartbeatSession, ClearSession, TakeoverSession, EvaluateContextRefresh }
+            RuntimeStatus { StatusKind: EvaluateContextRefresh }
             ApprovalRequired { ApprovalRequiredKind: PolicyCheck }
             Checkpoint { CheckpointKind: EvaluateCheckpoint, EvaluateCloseout }
             MemoryCompaction { MemoryCompactionKind: CompactMemory, PressureChanged }

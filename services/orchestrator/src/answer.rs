@@ -3,6 +3,7 @@
 mod approvals;
 mod circuits;
 mod detail;
+mod leases;
 mod lists;
 
 use bytes::Bytes;
@@ -15,8 +16,8 @@ use muster_domain::ids::{EventId, InstanceId};
 use muster_domain::overlay::Overlay;
 use muster_domain::time::Timestamp;
 use muster_wire::api::{
-    self, ApiError, AuditDigest, AuditDigestRequest, ErrorKind, Hello, HelloRequest, Position, Session, SessionRequest,
-    Status,
+    self, ApiError, AuditDigest, AuditDigestRequest, ErrorKind, Hello, HelloRequest, Position, RetryClass, Session,
+    SessionRequest, Status,
 };
 use muster_wire::subject::Operation;
 use muster_wire::{limits, snapshot};
@@ -32,6 +33,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) fleet: &'a Fleet,
     pub(crate) overlay: &'a Overlay,
     pub(crate) asker: &'a Asker,
+    /// The service's clock.
+    pub(crate) now: Timestamp,
     pub(crate) stream_created: Timestamp,
     pub(crate) instance: InstanceId,
     pub(crate) leading: bool,
@@ -107,19 +110,15 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
         Operation::HostsList => read(body).and_then(|request| asked.reply(lists::hosts(fleet, &request))),
         Operation::ApprovalsList => read(body).and_then(|request| asked.reply(approvals::list(fleet, &request))),
         Operation::ApprovalsGet => read(body).and_then(|request| asked.reply(approvals::get(fleet, &request)?)),
-        Operation::ApprovalsResolve => match read(body).and_then(|request| approvals::resolve(asked, request)) {
-            Ok(after) => return Answer::After(after),
-            Err(error) => Err(error),
-        },
+        Operation::ApprovalsResolve => return after(read(body).and_then(|request| approvals::resolve(asked, request))),
+        Operation::SessionsLeases => read(body).and_then(|request| asked.reply(leases::list(asked, &request))),
+        Operation::SessionsStart => return after(read(body).and_then(|request| leases::start(asked, request))),
+        Operation::SessionsHeartbeat => return after(read(body).and_then(|request| leases::heartbeat(asked, request))),
+        Operation::SessionsClear => return after(read(body).and_then(|request| leases::clear(asked, request))),
+        Operation::SessionsTakeover => return after(read(body).and_then(|request| leases::takeover(asked, request))),
         Operation::CircuitsStatus => read(body).and_then(|request| asked.reply(circuits::status(fleet, &request))),
-        Operation::CircuitsProbe => match read(body).and_then(|request| circuits::probe(asked, request)) {
-            Ok(after) => return Answer::After(after),
-            Err(error) => Err(error),
-        },
-        Operation::CircuitsReset => match read(body).and_then(|request| circuits::reset(asked, request)) {
-            Ok(after) => return Answer::After(after),
-            Err(error) => Err(error),
-        },
+        Operation::CircuitsProbe => return after(read(body).and_then(|request| circuits::probe(asked, request))),
+        Operation::CircuitsReset => return after(read(body).and_then(|request| circuits::reset(asked, request))),
         Operation::AuditDigest => read(body).and_then(|request| asked.reply(digest(fleet, &request)?)),
     };
     Answer::Ready(ready.map_err(|error| failure(&error)))
@@ -136,6 +135,15 @@ impl Asked<'_> {
     fn reply<T: Serialize>(&self, body: T) -> Result<Bytes, ApiError> {
         encode_at(self.at(), body)
     }
+}
+
+/// What is to be decided before there is an answer.
+fn after(decided: Result<After, ApiError>) -> Answer {
+    decided.map_or_else(|error| Answer::Ready(Err(failure(&error))), Answer::After)
+}
+
+fn encode_classed<T: Serialize>(at: Position, class: RetryClass, body: T) -> Result<Bytes, ApiError> {
+    encode(&api::Reply::classed(at, class, body))
 }
 
 fn encode_at<T: Serialize>(at: Position, body: T) -> Result<Bytes, ApiError> {

@@ -243,6 +243,7 @@ impl Loop {
             fleet: self.parts.control.fleet(),
             overlay: self.parts.control.overlay(),
             asker: &asker,
+            now: now(),
             stream_created: log.created,
             instance: self.parts.instance,
             leading: self.parts.control.is_leading(),

@@ -9,6 +9,7 @@ use crate::fact::Recorded;
 use crate::family::{AlertKind, CircuitKind, EventType, RuntimeHostKind, StatusKind};
 use crate::fleet::SessionKey;
 use crate::ids::EventId;
+use crate::lease::LeaseFact;
 use crate::names::{AgentName, HostName, Profile, SessionId};
 use crate::session::Session;
 use crate::state::SessionState;
@@ -36,6 +37,8 @@ pub enum Conclusion {
     },
     /// Of a request for permission.
     Approval(ApprovalFact),
+    /// Of work on a workspace.
+    Lease(LeaseFact),
     /// Somebody should look.
     AlertRaised {
         /// What makes two alerts the same.
@@ -146,6 +149,7 @@ impl Draft {
             Conclusion::StateChanged { .. } => EventType::RuntimeStatus(StatusKind::StateChanged),
             Conclusion::SessionLost { .. } => EventType::RuntimeStatus(StatusKind::SessionLost),
             Conclusion::Approval(fact) => fact.event_type(),
+            Conclusion::Lease(fact) => fact.event_type(),
             Conclusion::AlertRaised { .. } => EventType::Alert(AlertKind::Raised),
             Conclusion::HostAdded => EventType::RuntimeHost(RuntimeHostKind::Added),
             Conclusion::HostLost => EventType::RuntimeHost(RuntimeHostKind::Lost),
@@ -159,13 +163,17 @@ impl Draft {
     /// What makes two drafts the same, as a text to derive the event's id from. Names come quoted, so no two drafts can
     /// share a text by choice of a name.
     pub fn identity(&self) -> String {
-        let approval;
+        let own;
         let what = match &self.conclusion {
             Conclusion::StateChanged { to, .. } => to.as_str(),
             Conclusion::AlertRaised { key, .. } => key,
             Conclusion::Approval(fact) => {
-                approval = fact.identity();
-                &approval
+                own = fact.identity();
+                &own
+            }
+            Conclusion::Lease(fact) => {
+                own = fact.identity();
+                &own
             }
             Conclusion::Circuit(change) => change.agent().as_str(),
             Conclusion::SessionLost { .. }

@@ -6,7 +6,7 @@
 use std::hash::{Hash, Hasher};
 
 /// The 64-bit FNV-1a hash of `value`.
-pub(crate) fn of(value: &impl Hash) -> u64 {
+pub fn of(value: &impl Hash) -> u64 {
     // Offset basis and prime of the 64-bit variant (RFC 9923).
     let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
     value.hash(&mut hasher);

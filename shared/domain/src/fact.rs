@@ -7,6 +7,7 @@
 use crate::approval::{ApprovalFact, AskEnd};
 use crate::family::EventType;
 use crate::ids::{EventId, InstanceId, ProducerId};
+use crate::lease::LeaseFact;
 use crate::names::{AgentName, HostName, Profile, PromptId, RunId, SessionId, SubagentId, ToolCallId, ToolName};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -404,6 +405,8 @@ pub enum Decision {
     Approval(ApprovalFact),
     /// A circuit opened, let one probe through, or closed.
     Circuit(crate::circuit::Change),
+    /// Of work on a workspace.
+    Lease(Box<LeaseFact>),
     /// An alert began.
     AlertRaised {
         /// Its key: what makes two alerts the same.

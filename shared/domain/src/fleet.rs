@@ -14,6 +14,7 @@ use crate::family::{Family, Owner};
 use crate::hold::Holds;
 use crate::host::{Host, HostState};
 use crate::ids::{InstanceId, ProducerId};
+use crate::lease::Leases;
 use crate::names::{HostName, SessionId};
 use crate::producer::{Producer, Seen};
 use crate::session::Session;
@@ -127,7 +128,7 @@ pub struct Fleet {
     at: Timestamp,
     ties: u16,
     /// Boxed: a node of the map has room for eleven, and is half empty where keys come in order.
-    #[serde(with = "pairs")]
+    #[serde(with = "crate::pairs")]
     sessions: BTreeMap<SessionKey, Box<Session>>,
     hosts: BTreeMap<HostName, Host>,
     producers: BTreeMap<ProducerId, Producer>,
@@ -136,6 +137,8 @@ pub struct Fleet {
     holds: Holds,
     #[serde(default)]
     approvals: Approvals,
+    #[serde(default)]
+    leases: Leases,
     counters: Counters,
     agenda: Agenda,
     #[serde(default)]
@@ -159,6 +162,7 @@ impl Fleet {
             alerts: BTreeMap::new(),
             holds: Holds::default(),
             approvals: Approvals::default(),
+            leases: Leases::default(),
             counters: Counters::default(),
             agenda: Agenda::default(),
             circuits: Circuits::default(),
@@ -268,6 +272,10 @@ impl Fleet {
             Decision::HostLost => self.host(recorded, conclude(HostState::Lost)),
             Decision::HostRemoved => self.host(recorded, conclude(HostState::Removed)),
             Decision::StateChanged { .. } | Decision::SessionLost { .. } => self.session_event(recorded, false),
+            Decision::Lease(fact) => {
+                self.leases.fold(fact);
+                Applied::Changed
+            }
             Decision::Approval(fact) => self.approval(recorded, fact),
             Decision::Circuit(change) => {
                 self.circuits.fold(change, recorded);
@@ -452,6 +460,11 @@ impl Fleet {
         &self.circuits
     }
 
+    /// Who works on what.
+    pub const fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
     /// What was counted on the way.
     pub const fn counters(&self) -> Counters {
         self.counters
@@ -490,24 +503,5 @@ fn first_key(host: &HostName) -> SessionKey {
     SessionKey {
         host: host.clone(),
         id: SessionId::new(" ").expect("invariant: a space is a session id"),
-    }
-}
-
-/// A map whose keys are no strings, as a list of pairs: formats such as JSON know only string keys.
-mod pairs {
-    use super::{BTreeMap, Session, SessionKey};
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        map: &BTreeMap<SessionKey, Box<Session>>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(map)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<SessionKey, Box<Session>>, D::Error> {
-        Vec::deserialize(deserializer).map(BTreeMap::from_iter)
     }
 }

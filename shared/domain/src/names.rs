@@ -13,6 +13,9 @@ pub const HOST_NAME_BYTES_MAX: usize = 63;
 /// when every byte of a UUID-sized session id needs escaping; longer ids still work and only make longer subjects.
 pub const FREE_NAME_BYTES_MAX: usize = 200;
 
+/// Longest name of a workspace, in bytes: a path of Linux may have 4096, and none that people work in has this many.
+pub const WORKSPACE_BYTES_MAX: usize = 1024;
+
 /// Why a name was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -185,6 +188,23 @@ name! {
 name! {
     /// One wrapped process: what joins a run's printed lines to the hooks that its process fired.
     RunId, "run id", free
+}
+
+fn path<'a>(what: &'static str, text: &'a str) -> Result<&'a str, NameError> {
+    let text = bounded(what, text, WORKSPACE_BYTES_MAX)?;
+    match text.chars().find(|c| c.is_control()) {
+        Some(found) => Err(NameError::Forbidden {
+            what,
+            found,
+            rule: "control characters are not allowed",
+        }),
+        None => Ok(text),
+    }
+}
+
+name! {
+    /// What is worked on: a folder, a repository, or any other name that all who work on it agree on.
+    Workspace, "workspace", path
 }
 
 impl HostName {

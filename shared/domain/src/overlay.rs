@@ -10,6 +10,7 @@ use crate::fact::{Decision, Fact, Recorded};
 use crate::fleet::{Fleet, SessionKey};
 use crate::host::HostState;
 use crate::ids::EventId;
+use crate::lease::{LeaseFact, LeaseKey};
 use crate::names::{HostName, SubagentName};
 use crate::session::Session;
 use crate::state::SessionState;
@@ -23,6 +24,7 @@ pub struct Overlay {
     alerts: BTreeMap<EventId, String>,
     approvals: BTreeMap<ApprovalId, Vec<(EventId, Said)>>,
     circuits: BTreeMap<EventId, Change>,
+    leases: BTreeMap<LeaseKey, Vec<(EventId, LeaseFact)>>,
 }
 
 /// What was written of an approval.
@@ -55,6 +57,11 @@ impl Overlay {
                 self.alerts.insert(id, key.clone());
                 return;
             }
+            Conclusion::Lease(fact) => {
+                let words = self.leases.entry(fact.key.clone()).or_default();
+                words.push((id, fact.clone()));
+                return;
+            }
             Conclusion::Approval(fact) => {
                 let (approval, said) = match fact {
                     ApprovalFact::Required { id, stage, .. } => (*id, Said::Announced(*stage)),
@@ -83,6 +90,9 @@ impl Overlay {
         let event = &recorded.event;
         self.alerts.remove(&event.id);
         self.circuits.remove(&event.id);
+        if let Fact::Decision(Decision::Lease(fact)) = &event.fact {
+            settle(&mut self.leases, &fact.key, event.id);
+        }
         if let Fact::Decision(Decision::Approval(fact)) = &event.fact {
             let (ApprovalFact::Required { id, .. } | ApprovalFact::Resolved { id, .. }) = fact;
             settle(&mut self.approvals, id, event.id);
@@ -144,6 +154,11 @@ impl Overlay {
     pub(crate) fn circuit_reset(&self, agent: &SubagentName, by: &str) -> Option<EventId> {
         let own = |change: &Change| matches!(change, Change::Closed { agent: of, request, .. } if of == agent && request.as_deref() == Some(by));
         self.circuits.iter().find(|(_, change)| own(change)).map(|(id, _)| *id)
+    }
+
+    /// The last change of this workspace that is on its way.
+    pub(crate) fn lease(&self, key: &LeaseKey) -> Option<&LeaseFact> {
+        self.leases.get(key)?.last().map(|(_, fact)| fact)
     }
 
     pub(crate) fn alert(&self, fleet: &Fleet, key: &str) -> bool {

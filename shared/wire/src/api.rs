@@ -8,6 +8,7 @@
 mod approval;
 mod circuit;
 mod detail;
+mod lease;
 mod list;
 
 pub use crate::data::runtime::RetryClass;
@@ -20,6 +21,10 @@ pub use circuit::{
     CircuitsStatus, CircuitsStatusRequest, Probe, ResetOutcome,
 };
 pub use detail::{Session, SessionDetail, SessionDetailRequest, SessionRequest, Span, StoredEvent, Turn};
+pub use lease::{
+    LeaseAnswer, LeaseRow, LeaseStatus, LeaseTarget, LeasesList, LeasesListRequest, SessionsClearRequest,
+    SessionsHeartbeatRequest, SessionsStartRequest, SessionsTakeoverRequest,
+};
 pub use list::{
     Cursor, HostSummary, HostsList, HostsListRequest, SessionSummary, SessionsList, SessionsListRequest, Tokens,
 };
@@ -60,10 +65,15 @@ pub struct Reply<T> {
 impl<T> Reply<T> {
     /// An answer to a question; asking again is always safe.
     pub const fn new(at: Position, body: T) -> Self {
+        Self::classed(at, RetryClass::SafeRetry, body)
+    }
+
+    /// An answer after whose loss the caller does what the class says.
+    pub const fn classed(at: Position, retry_class: RetryClass, body: T) -> Self {
         Self {
             seq: at.seq,
             stream_created: at.stream_created,
-            retry_class: RetryClass::SafeRetry,
+            retry_class,
             body,
         }
     }

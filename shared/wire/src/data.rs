@@ -7,6 +7,7 @@ pub mod approval;
 pub mod circuit;
 pub mod hook;
 pub mod host;
+pub mod lease;
 pub mod notice;
 pub mod process;
 pub mod runtime;
@@ -31,6 +32,7 @@ payloads! {
     Empty, Tombstone,
     approval::ApprovalRequired, approval::ApprovalResolved,
     circuit::CircuitOpened, circuit::CircuitHalfOpened, circuit::CircuitClosed,
+    lease::LeaseChanged,
     host::Started, host::Reason, host::Capabilities,
     notice::Delivery,
     process::Process,

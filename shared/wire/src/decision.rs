@@ -3,6 +3,7 @@
 use crate::data::Payload;
 use crate::data::approval::{ApprovalRequired, ApprovalResolved};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
+use crate::data::lease::LeaseChanged;
 use crate::data::runtime::{Alert, HostPresence, LeaderElected, RuntimeMetadata, SessionLost, StateChanged};
 use crate::envelope::{Envelope, RawData};
 use muster_domain::approval::ApprovalFact;
@@ -98,6 +99,7 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
         }
         .to_raw(),
         Conclusion::SessionLost { reason } => SessionLost { runtime, reason }.to_raw(),
+        Conclusion::Lease(fact) => LeaseChanged::new(runtime, &fact).to_raw(),
         Conclusion::Approval(ApprovalFact::Required {
             id,
             stage,

@@ -341,6 +341,7 @@ impl Script {
                 Conclusion::SessionLost { reason } => Decision::SessionLost { reason },
                 Conclusion::AlertRaised { key, .. } => Decision::AlertRaised { key },
                 Conclusion::Approval(fact) => Decision::Approval(fact),
+                Conclusion::Lease(fact) => Decision::Lease(Box::new(fact)),
                 Conclusion::HostAdded => Decision::HostAdded,
                 Conclusion::HostLost => Decision::HostLost,
                 Conclusion::HostReturned => Decision::HostReturned,

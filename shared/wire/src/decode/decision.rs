@@ -3,6 +3,7 @@
 use super::read;
 use crate::data::approval::{ApprovalRequired, ApprovalResolved};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
+use crate::data::lease::LeaseChanged;
 use crate::data::runtime::{Alert, LeaderElected, SessionLost, StateChanged};
 use muster_domain::circuit::Change;
 use muster_domain::fact::Decision;
@@ -21,8 +22,11 @@ pub(super) fn status(kind: StatusKind, data: &str) -> Option<Decision> {
         StatusKind::StartSession
         | StatusKind::HeartbeatSession
         | StatusKind::ClearSession
-        | StatusKind::TakeoverSession
-        | StatusKind::EvaluateContextRefresh => None,
+        | StatusKind::TakeoverSession => {
+            let changed: LeaseChanged = read(data)?;
+            Some(Decision::Lease(Box::new(changed.into_fact())))
+        }
+        StatusKind::EvaluateContextRefresh => None,
     }
 }
 

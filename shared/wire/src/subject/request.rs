@@ -54,6 +54,16 @@ operations! {
     SessionsStatus = "sessions"."status", Viewer;
     /// One session with turns, spans and paged events.
     SessionsDetail = "sessions"."detail", Viewer;
+    /// Who works on which workspace.
+    SessionsLeases = "sessions"."leases", Viewer;
+    /// Begins work on a workspace, or goes on with it.
+    SessionsStart = "sessions"."start", Agent;
+    /// Keeps a program's work.
+    SessionsHeartbeat = "sessions"."heartbeat", Agent;
+    /// Ends work.
+    SessionsClear = "sessions"."clear", Agent;
+    /// Takes work over from a program that does not keep it.
+    SessionsTakeover = "sessions"."takeover", Agent;
     /// Hosts.
     HostsList = "hosts"."list", Viewer;
     /// The digest of the folded state at a position, for audits.
