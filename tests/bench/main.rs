@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
+mod answer;
 mod batch;
 mod drain;
 mod fold;
@@ -29,13 +30,14 @@ async fn main() {
     {
         return request::respond(url, bytes.parse().expect("a number of bytes")).await;
     }
-    let all: [(&str, Measure); 6] = [
+    let all: [(&str, Measure); 7] = [
         ("hook", || Box::pin(hook::rows())),
         ("drain", || Box::pin(drain::rows())),
         ("http", || Box::pin(http::rows())),
         ("fold", || Box::pin(fold::rows())),
         ("request", || Box::pin(request::rows())),
         ("stream", || Box::pin(stream::rows())),
+        ("answer", || Box::pin(answer::rows())),
     ];
     println!("{}", table::head());
     for (name, measure) in all {
