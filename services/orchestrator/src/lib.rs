@@ -133,7 +133,14 @@ async fn start(config: Config, context: &Context) -> anyhow::Result<Bus> {
         inputs: inputs.clone(),
         caught_up: catching_up,
     };
-    let log = sources::follow_log(bus.clone(), store, config.fleet(), inputs.clone(), drain.clone());
+    let log = sources::follow_log(
+        bus.clone(),
+        store,
+        config.fleet(),
+        inputs.clone(),
+        context.health.condition("events"),
+        drain.clone(),
+    );
     let presence = sources::follow_presence(bus.clone(), inputs, drain.clone());
     drain.part("log", log);
     drain.part("presence", presence);

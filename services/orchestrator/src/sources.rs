@@ -7,6 +7,7 @@ use muster_bus::read::{ReadError, Reader, Start};
 use muster_bus::{Bus, Stored, StreamState};
 use muster_domain::fleet::{Fleet, Settings};
 use muster_runtime::drain::Drain;
+use muster_runtime::health::Condition;
 use muster_wire::{decode, topology};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -17,21 +18,23 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 const TOGETHER: usize = 64;
 
 /// Gives the loop a state to begin with and every event after it. When the log turns out not to be the one that was
-/// folded, gives it another state, and goes on from there.
+/// folded, gives it another state, and goes on from there. `condition` says whether there is a log to read.
 pub(crate) async fn follow_log(
     bus: Bus,
     store: Store,
     settings: Settings,
     inputs: mpsc::Sender<Input>,
+    condition: Condition,
     drain: Drain,
 ) -> anyhow::Result<()> {
     let feed = async {
         loop {
-            let (fleet, log, mut reader) = begin(&bus, &store, &settings).await;
+            let (fleet, log, mut reader) = begin(&bus, &store, &settings, &condition).await;
+            condition.set_ok();
             let behind = reader.pending().unwrap_or(0);
             let fleet = Box::new(fleet);
             inputs.send(Input::Restored { fleet, log, behind }).await?;
-            let why = follow(&mut reader, &inputs).await?;
+            let why = follow(&mut reader, &inputs, &condition).await?;
             tracing::error!("the log is not the one that was folded, and is folded anew: {why}");
             inputs.send(Input::LogReplaced(why)).await?;
         }
@@ -41,7 +44,7 @@ pub(crate) async fn follow_log(
 }
 
 /// A state, and the log opened where that state ends.
-async fn begin(bus: &Bus, store: &Store, settings: &Settings) -> (Fleet, StreamState, Reader) {
+async fn begin(bus: &Bus, store: &Store, settings: &Settings, condition: &Condition) -> (Fleet, StreamState, Reader) {
     let mut connection = bus.state();
     loop {
         // The sender lives as long as the client does.
@@ -55,7 +58,11 @@ async fn begin(bus: &Bus, store: &Store, settings: &Settings) -> (Fleet, StreamS
         };
         match begun.await {
             Ok(begun) => return begun,
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot read the log yet"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(error, "cannot read the log yet");
+                condition.set_failed(error);
+            }
         }
         tokio::time::sleep(RETRY_PAUSE).await;
     }
@@ -63,7 +70,7 @@ async fn begin(bus: &Bus, store: &Store, settings: &Settings) -> (Fleet, StreamS
 
 /// Hands over events; returns why that cannot go on. What arrived together is handed over together: to wake the loop costs
 /// more than to fold an event.
-async fn follow(reader: &mut Reader, inputs: &mpsc::Sender<Input>) -> Result<String, Gone> {
+async fn follow(reader: &mut Reader, inputs: &mpsc::Sender<Input>, condition: &Condition) -> Result<String, Gone> {
     let mut events = Vec::new();
     let mut behind = reader.pending().unwrap_or(u64::MAX);
     loop {
@@ -92,12 +99,26 @@ async fn follow(reader: &mut Reader, inputs: &mpsc::Sender<Input>) -> Result<Str
                 inputs.send(Input::Events { events, behind }).await?;
                 return Ok(error.to_string());
             }
-            // Asking again waits longer each time; a stream that was deleted may be made anew.
             Err(error @ (ReadError::Missing(_) | ReadError::Unavailable(_))) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the log cannot be read");
+                lost(reader, error, condition).await;
             }
         }
     }
+}
+
+/// Waits until there is a log again: a stream that was deleted may be made anew.
+async fn lost(reader: &mut Reader, mut error: ReadError, condition: &Condition) {
+    loop {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the log cannot be read");
+        condition.set_failed(error.to_string());
+        // Asking again waits longer each time.
+        match reader.open().await {
+            Err(again @ (ReadError::Missing(_) | ReadError::Unavailable(_))) => error = again,
+            // Whether it is the same one is told with the next event.
+            Ok(_) | Err(ReadError::Incarnation { .. } | ReadError::Discarded { .. }) => break,
+        }
+    }
+    condition.set_ok();
 }
 
 /// Reads an event. Folding must not stop for one foreign message; it stays in the log for whoever wants to look.

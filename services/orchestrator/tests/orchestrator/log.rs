@@ -54,6 +54,20 @@ async fn a_log_made_anew_under_the_service_is_folded_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_log_the_service_is_not_ready_until_there_is_one_again() {
+    let hub = Hub::start().await;
+    let orchestrator = hub.orchestrator("a", &[]);
+    let _: Reply<Status> = hub.answer(Operation::Status, json!({})).await;
+    orchestrator.ready().await;
+    raw::command(&hub.server.client_url(), "$JS.API.STREAM.DELETE.EVENTS", "").await;
+    let health = orchestrator.context.health.clone();
+    eventually(SOON, async || (!health.is_ready()).then_some(())).await;
+    hub.migrate().await;
+    orchestrator.ready().await;
+    orchestrator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_whose_events_have_all_aged_out_is_caught_up_with() {
     let hub = Hub::start().await;
     hub.host("web-01").begin("old").await;
