@@ -49,6 +49,20 @@ impl Copies {
         Ok(())
     }
 
+    /// Removes the copies of streams that are no more: nothing goes on from them.
+    pub(super) async fn remove_others(&self, bus: &Bus) -> anyhow::Result<()> {
+        let objects = self.0.list().await?;
+        // Asked after the list was read: what was listed of another stream is of one that this one has replaced.
+        let stream = bus.stream_state(topology::EVENTS).await?;
+        for object in objects {
+            if created_of(&object.name).is_some_and(|created| created != stream.created) {
+                self.0.delete(&object.name).await?;
+                tracing::info!(name = object.name, "removed a snapshot of a log that is no more");
+            }
+        }
+        Ok(())
+    }
+
     /// The last sequences that the copies of this stream cover, in order.
     async fn covered(&self, created: Timestamp) -> Result<Vec<u64>, ObjectError> {
         let prefix = prefix(created);
@@ -66,6 +80,13 @@ fn prefix(created: Timestamp) -> String {
     format!("fleet-{}-", created.as_millis())
 }
 
+/// The stream that a copy is of; `None` for what is no copy.
+fn created_of(name: &str) -> Option<Timestamp> {
+    let (created, last_seq) = name.strip_prefix("fleet-")?.split_once('-')?;
+    last_seq.parse::<u64>().ok()?;
+    created.parse().ok().map(Timestamp::from_millis)
+}
+
 fn name(created: Timestamp, last_seq: u64) -> String {
     format!("{}{last_seq:020}", prefix(created))
 }
@@ -81,7 +102,22 @@ fn superfluous(covered: &[u64], first_seq: u64) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::superfluous;
+    use super::*;
+
+    #[test]
+    fn a_copy_tells_which_stream_it_is_of() {
+        let created = Timestamp::from_millis(1_790_000_000_123);
+        assert_eq!(created_of(&name(created, 42)), Some(created));
+        for other in [
+            "fleet-x-00000000000000000042",
+            "fleet-1790000000123",
+            "fleet-1-x",
+            "audit-1-2",
+            "",
+        ] {
+            assert_eq!(created_of(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn the_newest_copies_stay() {

@@ -100,6 +100,7 @@ impl Keeper {
                 let stream = bus.stream_state(topology::EVENTS).await?;
                 if stream.created == created {
                     copies.put(&stream, last_seq, bytes).await?;
+                    copies.remove_others(&bus).await?;
                 }
                 anyhow::Ok(())
             };

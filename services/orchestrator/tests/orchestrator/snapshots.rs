@@ -110,6 +110,25 @@ async fn a_new_machine_begins_with_the_hubs_copy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_hubs_copies_of_a_log_that_is_no_more_are_removed() {
+    let hub = Hub::start().await;
+    let copies = hub.bus.objects(&topology::SNAPSHOTS);
+    let (earlier, other) = ("fleet-1577836800000-00000000000000000042", "something else");
+    for name in [earlier, other] {
+        copies.put(name, "x".into()).await.unwrap();
+    }
+    let orchestrator = hub.orchestrator("a", OFTEN);
+    hub.host("web-01").begin("s1").await;
+    let present = format!("fleet-{}-", hub.log().await.created.as_millis());
+    eventually(SOON, async || (!copies.contains(earlier).await.unwrap()).then_some(())).await;
+    let listed = copies.list().await.unwrap();
+    let (own, rest): (Vec<_>, Vec<_>) = listed.iter().partition(|copy| copy.name.starts_with(&present));
+    assert!(!own.is_empty(), "{listed:?}");
+    assert_eq!(rest.iter().map(|copy| copy.name.as_str()).collect::<Vec<_>>(), [other]);
+    orchestrator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_that_does_not_fit_is_refused_and_the_log_folded_from_its_beginning() {
     let hub = Hub::start().await;
     let orchestrator = hub.orchestrator("a", &[]);
