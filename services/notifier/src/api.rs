@@ -147,7 +147,7 @@ fn understood<T>(query: Asked<T>) -> Result<T, Problem> {
     query.map(|Query(query)| query).map_err(|error| {
         use std::error::Error as _;
         let inner = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-        Problem::new(StatusCode::BAD_REQUEST, "bad_query", inner)
+        Problem::new(StatusCode::BAD_REQUEST, "bad-query", inner)
     })
 }
 
@@ -164,5 +164,5 @@ fn state(text: &str) -> Result<SessionState, Problem> {
 }
 
 fn bad(key: &str, text: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "bad_query", format!("{key}: {text}"))
+    Problem::new(StatusCode::BAD_REQUEST, "bad-query", format!("{key}: {text}"))
 }

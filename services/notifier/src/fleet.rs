@@ -137,13 +137,13 @@ impl IntoResponse for AskError {
         let unavailable = |kind, text: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, kind, text);
         let problem = match self {
             Self::Request(RequestError::NoOrchestrator) => {
-                unavailable("no_orchestrator", RequestError::NoOrchestrator.to_string()).retry_after(NO_LEADER_RETRY)
+                unavailable("no-orchestrator", RequestError::NoOrchestrator.to_string()).retry_after(NO_LEADER_RETRY)
             }
             Self::Request(RequestError::Unanswered(why)) => {
                 Problem::new(StatusCode::GATEWAY_TIMEOUT, "unanswered", why.to_string()).retry_after(NO_LEADER_RETRY)
             }
             Self::Request(RequestError::Away(why)) => {
-                unavailable("hub_away", why.to_string()).retry_after(NO_LEADER_RETRY)
+                unavailable("hub-away", why.to_string()).retry_after(NO_LEADER_RETRY)
             }
             Self::Request(RequestError::Failed(failure)) => return failed(&failure).into_response(),
             Self::Torn => unavailable("torn", Self::Torn.to_string()).retry_after(Duration::from_secs(1)),
@@ -163,8 +163,8 @@ fn failed(failure: &muster_bus::service::Failure) -> Problem {
     };
     let status = StatusCode::from_u16(error.kind.status()).unwrap_or(StatusCode::BAD_GATEWAY);
     let kind = match error.kind {
-        ErrorKind::BadRequest => "bad_request",
-        ErrorKind::NotFound => "not_found",
+        ErrorKind::BadRequest => "bad-request",
+        ErrorKind::NotFound => "not-found",
         ErrorKind::Ambiguous => "ambiguous",
         ErrorKind::Forbidden => "forbidden",
         ErrorKind::Conflict => "conflict",

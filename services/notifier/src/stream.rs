@@ -66,7 +66,7 @@ pub(crate) async fn open(
 }
 
 fn bad_query(error: &dyn std::error::Error) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "bad_query", error.to_string())
+    Problem::new(StatusCode::BAD_REQUEST, "bad-query", error.to_string())
 }
 
 impl Streams {
@@ -74,13 +74,13 @@ impl Streams {
         let unavailable = |kind, text: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, kind, text);
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             let problem = unavailable(
-                "too_many_clients",
+                "too-many-clients",
                 "as many clients as stream.clients_max allows are connected",
             );
             return Err(problem.retry_after(FULL_RETRY));
         };
         if self.epochs.borrow().is_none() {
-            return Err(unavailable("no_log", "the log was not found yet; see /readyz").retry_after(FULL_RETRY));
+            return Err(unavailable("no-log", "the log was not found yet; see /readyz").retry_after(FULL_RETRY));
         }
         let (chunks, taken) = mpsc::channel(CHUNKS_WAITING);
         let left = chunks.clone();

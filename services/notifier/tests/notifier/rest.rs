@@ -118,7 +118,7 @@ async fn answers_of_the_orchestrator_are_handed_on() {
     assert_eq!(without.status(), 503);
     assert!(without.headers().contains_key("retry-after"));
     let problem: Value = without.json().await.unwrap();
-    assert_eq!(problem["type"], "urn:muster:problem:no_orchestrator");
+    assert_eq!(problem["type"], "urn:muster:problem:no-orchestrator");
 
     let drain = Drain::new();
     play(

@@ -256,7 +256,7 @@ async fn what_is_asked_wrongly_is_refused_with_what_would_be_right() {
         let (status, problem) = notifier.json(&format!("/api/v1/stream?{query}")).await;
         assert_eq!(
             (status.as_u16(), problem["type"].as_str()),
-            (400, Some("urn:muster:problem:bad_query")),
+            (400, Some("urn:muster:problem:bad-query")),
             "{query}"
         );
         assert!(problem["detail"].as_str().unwrap().contains(part), "{problem}");

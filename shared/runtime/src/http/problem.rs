@@ -6,7 +6,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// One refusal. `type` is `urn:muster:problem:<kind>`, a stable name that programs may match; `detail` is for people.
+/// One refusal. `type` is `urn:muster:problem:<kind>`, a stable name in kebab-case that programs may match; `detail` is for
+/// people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
@@ -17,6 +18,7 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
+        debug_assert!(is_kebab_case(kind), "a problem's kind is written in kebab-case: {kind}");
         Self {
             status,
             kind,
@@ -47,6 +49,11 @@ impl Problem {
     }
 }
 
+fn is_kebab_case(kind: &str) -> bool {
+    let legal = |word: &str| !word.is_empty() && word.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    kind.split('-').all(legal)
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let document = json!({
@@ -70,5 +77,20 @@ impl IntoResponse for Problem {
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_written_in_one_style() {
+        for kind in ["not-found", "busy", "not-utf8"] {
+            assert!(is_kebab_case(kind), "{kind}");
+        }
+        for kind in ["not_found", "NotFound", "not-", "", "not found"] {
+            assert!(!is_kebab_case(kind), "{kind}");
+        }
     }
 }
