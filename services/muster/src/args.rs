@@ -26,6 +26,10 @@ pub(crate) struct Global {
     /// Certificates to trust besides the system's
     #[arg(long, global = true, env = "MUSTER_NATS_CA", value_name = "FILE")]
     pub(crate) nats_ca: Option<PathBuf>,
+    /// The operator's token, which answering and deciding need; without it, that of the `muster up` whose hub is used, else
+    /// `operator.token` in muster's state folder
+    #[arg(long, global = true, env = "MUSTER_OPERATOR_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) operator_token: Option<PathBuf>,
     /// Print for programs: one JSON document, or one JSON document a line where output goes on
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -44,6 +48,12 @@ pub(crate) enum Command {
     Doctor(commands::doctor::Args),
     /// What runs, waits and costs
     Sessions(commands::sessions::Args),
+    /// What waits for an answer
+    Approvals(commands::approvals::Args),
+    /// Let an agent do what it asked for; needs the operator's token
+    Approve(commands::approvals::ApproveArgs),
+    /// Tell an agent no; needs the operator's token
+    Deny(commands::approvals::DenyArgs),
     /// Every event as it is stored
     Tail(commands::tail::Args),
     /// What happened, again, in its own rhythm or faster

@@ -1,7 +1,7 @@
 //! Questions to the orchestrator.
 
 use muster_bus::Bus;
-use muster_bus::service::RequestError;
+use muster_bus::service::{Credentials, RequestError};
 use muster_domain::names::{HostName, SessionId};
 use muster_runtime::exit::Failure;
 use muster_wire::api::{self, ApiError, ErrorKind, Position, SessionSummary, SessionsList, SessionsListRequest};
@@ -16,6 +16,8 @@ use tokio::time::{Instant, sleep};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it is asked again while nobody leads: an election takes less than the lease and a little.
 const ELECTION: Duration = Duration::from_secs(4);
+/// How long something is asked for again whose outcome is not known: an answer's patience, and an election.
+const TAKEOVER: Duration = Duration::from_secs(15);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -57,12 +59,62 @@ pub(crate) async fn ask<A: DeserializeOwned>(
     operation: Operation,
     question: &impl Serialize,
 ) -> Result<(Position, A), AskError> {
-    let caller = Caller::new("operator").expect("invariant: a legal name");
-    let request = Request { operation, caller };
+    ask_as(bus, &Credentials::default(), operation, question).await
+}
+
+/// Has something decided, as an operator. What is asked has a `request_id`, so when it is not known what became of it, it is
+/// asked again and done once.
+pub(crate) async fn order<A: DeserializeOwned>(
+    bus: &Bus,
+    operator: &Credentials,
+    operation: Operation,
+    question: &impl Serialize,
+) -> Result<(Position, A), AskError> {
+    let until = Instant::now() + TAKEOVER;
+    loop {
+        let error = match ask_as(bus, operator, operation, question).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let again = match &error {
+            AskError::Refused(refused) => refused.kind == ErrorKind::Unavailable,
+            AskError::Request(RequestError::Refused(_)) | AskError::Unreadable(_) => false,
+            AskError::Request(_) => true,
+        };
+        if !again || Instant::now() >= until {
+            return Err(error);
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Who asks: this machine's user, as one subject token.
+fn caller() -> Caller {
+    let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let user = user.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string());
+    let name = HostName::from_hostname(&format!("op-{user}"));
+    let caller = name.ok().and_then(|name| Caller::new(name.as_str()).ok());
+    caller.unwrap_or_else(|| Caller::new("operator").expect("invariant: a legal name"))
+}
+
+/// Asks, and shows who asks.
+async fn ask_as<A: DeserializeOwned>(
+    bus: &Bus,
+    credentials: &Credentials,
+    operation: Operation,
+    question: &impl Serialize,
+) -> Result<(Position, A), AskError> {
+    let request = Request {
+        operation,
+        caller: caller(),
+    };
     let body: Vec<u8> = serde_json::to_vec(question)?;
     let until = Instant::now() + ELECTION;
     let answer = loop {
-        match bus.request(&request, body.clone().into(), PATIENCE).await {
+        match bus
+            .request_as(credentials, &request, body.clone().into(), PATIENCE)
+            .await
+        {
             Err(RequestError::NoOrchestrator) if Instant::now() < until => sleep(Duration::from_millis(100)).await,
             Err(RequestError::Failed(failed)) => {
                 return Err(match serde_json::from_slice::<api::Failure>(&failed.body) {

@@ -1,5 +1,6 @@
 //! One file a command, and the way in and out that all share.
 
+pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod doctor;
@@ -52,6 +53,9 @@ async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Unenroll(args) => enroll::leave(args, global),
         Command::Doctor(args) => Box::pin(doctor::run(args, global)).await,
         Command::Sessions(args) => sessions::run(args, global).await,
+        Command::Approvals(args) => approvals::run(args, global).await,
+        Command::Approve(args) => approvals::approve(args, global).await,
+        Command::Deny(args) => approvals::deny(args, global).await,
         Command::Tail(args) => tail::run(args, global).await,
         Command::Replay(args) => replay::run(args, global).await,
         Command::Run(args) => Box::pin(run::run(args, global)).await,

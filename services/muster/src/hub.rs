@@ -2,7 +2,10 @@
 
 use crate::args::Global;
 use anyhow::Context as _;
+use muster_bus::operator::Key;
+use muster_bus::service::Credentials;
 use muster_bus::{Bus, Options};
+use muster_domain::names::SessionId;
 use muster_runtime::exit::Failure;
 use muster_runtime::paths::Dirs;
 use serde::{Deserialize, Serialize};
@@ -10,6 +13,9 @@ use std::path::{Path, PathBuf};
 
 /// Where a hub listens when nobody says otherwise.
 pub(crate) const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
+
+/// The operator's token, in a state folder.
+pub(crate) const OPERATOR_TOKEN: &str = "operator.token";
 
 /// What a running `muster up` tells the other commands, in its state folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,6 +34,9 @@ pub(crate) struct Running {
     pub(crate) orchestrator: String,
     /// Stream, snapshot, REST.
     pub(crate) notifier: String,
+    /// The file of the operator's token. The token itself is told to nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) operator_token: Option<PathBuf>,
 }
 
 impl Running {
@@ -75,6 +84,40 @@ pub(crate) fn url(global: &Global) -> String {
         .clone()
         .or_else(started)
         .unwrap_or_else(|| DEFAULT_URL.to_owned())
+}
+
+/// The session whose agent runs this command, as Claude Code tells its children. What it asked itself it cannot answer.
+const OWN_SESSION: &str = "CLAUDE_CODE_SESSION_ID";
+
+/// What makes a request an operator's.
+///
+/// # Errors
+/// When there is no token, or one that others can read.
+pub(crate) fn operator(global: &Global) -> anyhow::Result<Credentials> {
+    let file = token_file(global)?;
+    let key = Key::read(&file).map_err(|error| {
+        let text = format!(
+            "this needs the operator's token, and {}: {error}; name its file with --operator-token",
+            file.display()
+        );
+        Failure::Config(text)
+    })?;
+    let session = std::env::var(OWN_SESSION).ok();
+    Ok(Credentials {
+        operator: Some(key),
+        session: session.and_then(|id| SessionId::new(&id).ok()),
+    })
+}
+
+/// The flag's, else that of the `up` whose hub is used, else the one the orchestrator makes by default.
+fn token_file(global: &Global) -> anyhow::Result<PathBuf> {
+    if let Some(file) = &global.operator_token {
+        return Ok(file.clone());
+    }
+    if let Some(file) = running_with(&url(global)).and_then(|running| running.operator_token) {
+        return Ok(file);
+    }
+    Ok(Dirs::from_env()?.state.join(OPERATOR_TOKEN))
 }
 
 /// Connects, or says what to do about it.

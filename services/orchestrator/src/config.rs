@@ -169,7 +169,10 @@ impl Config {
     }
 
     /// Where the operator's token is.
-    pub(crate) fn operator_token(&self) -> anyhow::Result<PathBuf> {
+    ///
+    /// # Errors
+    /// When it is to be in the user's state folder, and there is none.
+    pub fn operator_token(&self) -> anyhow::Result<PathBuf> {
         if self.operator.token_file.as_os_str().is_empty() {
             return Ok(paths::Dirs::from_env()?.state.join("operator.token"));
         }

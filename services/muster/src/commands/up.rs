@@ -78,7 +78,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let recording = if args.demo { Some(Recording::load()?) } else { None };
     let hosts = recording.as_ref().map(Recording::hosts);
     let ports = Ports::of(&args);
-    let state = State::claim(&args)?;
+    let mut state = State::claim(&args)?;
+    if let Some(file) = &global.operator_token {
+        state.operator_token = std::path::absolute(file)?;
+    }
     ports.check(&state)?;
     let drain = Drain::new();
     signal::drain_on_shutdown(&drain)?;
@@ -91,6 +94,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         socket: state.socket(hosts.iter().flatten().next().map(String::as_str)),
         orchestrator: format!("http://127.0.0.1:{}", ports.orchestrator),
         notifier: format!("http://127.0.0.1:{}", ports.notifier),
+        operator_token: None,
     };
     let outcome = serve(&args, global, &state, &running, recording, &mut server, &drain).await;
     Running::remove(&state.dir);
@@ -113,6 +117,10 @@ async fn serve(
     let bus = prepare(running).await?;
     let hosts = recording.as_ref().map(Recording::hosts);
     let mut services = Services::load(args, state, running, hosts.as_ref())?;
+    let running = &Running {
+        operator_token: Some(services.operator_token()?),
+        ..running.clone()
+    };
     services.start(drain);
     running.write(&state.dir)?;
     let mut waiting = services.ready(running, READY, drain).await;
@@ -167,6 +175,7 @@ fn announce(running: &Running, demo: bool, adopted: bool, waiting: &[&str], glob
   hooks, events {ingest}
   stream, REST  {notifier}
   orchestrator  {orchestrator}
+  operator      {token}
 
 next, in another terminal:
 {next}
@@ -186,6 +195,10 @@ ctrl-c stops everything; nothing that was stored is lost.",
         ingest = running.ingest,
         notifier = running.notifier,
         orchestrator = running.orchestrator,
+        token = running.operator_token.as_ref().map_or_else(String::new, |file| format!(
+            "{} (the file of the token that answering needs)",
+            file.display()
+        )),
         next = next(running, demo),
     ));
     Ok(())

@@ -1,6 +1,8 @@
 //! The command as its users meet it: real processes, a real nats-server, folders of their own.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod answering;
+mod asking;
 mod demo;
 mod mcp;
 mod place;

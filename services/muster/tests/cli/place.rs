@@ -47,10 +47,13 @@ impl Place {
             "MUSTER_SOCKET",
             "MUSTER_TOKEN_FILE",
             "MUSTER_RUN",
+            "MUSTER_OPERATOR_TOKEN_FILE",
             "CLAUDE_CONFIG_DIR",
+            "CLAUDE_CODE_SESSION_ID",
         ] {
             command.env_remove(name);
         }
+        command.env("USER", "anna");
         for (name, folder) in [
             ("HOME", "home"),
             ("XDG_STATE_HOME", "state"),

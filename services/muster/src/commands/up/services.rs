@@ -49,6 +49,7 @@ impl Services {
             ("http.listen", address(&running.orchestrator)),
             ("nats.monitor_url", running.monitor.clone()),
             ("state.dir", state.dir.join("orchestrator").display().to_string()),
+            ("operator.token_file", state.operator_token.display().to_string()),
         ];
         if args.demo {
             // Every round leaves sessions behind: they shall not bury the ones that play.
@@ -92,6 +93,11 @@ impl Services {
             notifier: (notifier, Context::new(muster_notifier::SERVICE.name)),
             _telemetry: telemetry,
         })
+    }
+
+    /// The file of the operator's token, as the orchestrator was told in the end.
+    pub(super) fn operator_token(&self) -> anyhow::Result<PathBuf> {
+        self.orchestrator.0.operator_token()
     }
 
     /// Starts all; the first that fails takes the others down in order.

@@ -1,6 +1,7 @@
 //! The state folder: one `up` at a time.
 
 use super::Args;
+use crate::hub::OPERATOR_TOKEN;
 use muster_runtime::exit::Failure;
 use muster_runtime::paths::Dirs;
 use rustix::fs::{FlockOperation, flock};
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 pub(super) struct State {
     pub(super) dir: PathBuf,
     runtime: PathBuf,
+    /// The operator's token: where everybody looks, or with everything else in a folder of its own.
+    pub(super) operator_token: PathBuf,
     _claim: File,
 }
 
@@ -19,12 +22,15 @@ impl State {
     /// Makes the folder and claims it.
     pub(super) fn claim(args: &Args) -> anyhow::Result<Self> {
         let dirs = Dirs::from_env().map_err(|error| Failure::Config(error.to_string()))?;
+        let usual = dirs.state.join(OPERATOR_TOKEN);
         // A folder of its own has sockets of its own, so that two never answer each other's hooks.
         let (dir, runtime) = match &args.state_dir {
             Some(dir) => (std::path::absolute(dir)?, std::path::absolute(dir)?),
             None if args.demo => (dirs.state.join("demo"), dirs.state.join("demo")),
             None => (dirs.state.join("up"), dirs.runtime),
         };
+        let own = args.state_dir.is_some() || args.demo;
+        let operator_token = if own { dir.join(OPERATOR_TOKEN) } else { usual };
         // Named by the one who called, or found by the environment.
         let unusable = |error: std::io::Error| {
             let text = format!("cannot keep anything in the state folder {}: {error}", dir.display());
@@ -62,6 +68,7 @@ impl State {
         Ok(Self {
             dir,
             runtime,
+            operator_token,
             _claim: claim,
         })
     }
