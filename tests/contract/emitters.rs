@@ -30,7 +30,8 @@ fn table() -> Vec<Row> {
             AgentTurn { TurnKind: TurnStart, Note, TurnEnd, StatusChanged, ModelChanged, TokenUsageChanged, TurnStateChanged }
             RuntimeStatus { StatusKind: StateChanged, SessionLost, StartSession, HeartbeatSession, ClearSession, TakeoverSession }
             RuntimeHost { RuntimeHostKind: Added, Lost, Returned }
-            ApprovalRequired { ApprovalRequiredKind: PermissionRequest, Question }
+            ApprovalRequired { ApprovalRequiredKind: PolicyCheck, PermissionRequest, Question }
+            Policy { PolicyKind: Activated }
             ApprovalResolved { ApprovalResolvedKind: Approved, Denied, Expired, AnsweredElsewhere, Withdrawn }
             Alert { AlertKind: Raised }
             Circuit { CircuitKind: Opened, HalfOpened, Closed }
@@ -47,13 +48,11 @@ fn table() -> Vec<Row> {
             ProcessProcess { ProcessKind: Exec }
             HostStatus { HostStatusKind: Capability }
             RuntimeStatus { StatusKind: EvaluateContextRefresh }
-            ApprovalRequired { ApprovalRequiredKind: PolicyCheck }
             Checkpoint { CheckpointKind: EvaluateCheckpoint, EvaluateCloseout }
             MemoryCompaction { MemoryCompactionKind: CompactMemory, PressureChanged }
             Delegation { DelegationKind: Queued, Running, Completed, Failed, Cancelled, Stale, Refused }
             Hold { HoldKind: Set, Released, Confirmed }
             Budget { BudgetKind: Warned, Exceeded }
-            Policy { PolicyKind: Activated }
             Message { MessageKind: Sent, Delivered, Acked, Answered, Expired }
             RuntimeHost { RuntimeHostKind: Removed }
             Alert { AlertKind: Cleared }

@@ -5,6 +5,7 @@ mod circuits;
 mod detail;
 mod leases;
 mod lists;
+mod policy;
 
 use bytes::Bytes;
 use detail::Wanted;
@@ -21,6 +22,7 @@ use muster_wire::api::{
 };
 use muster_wire::subject::Operation;
 use muster_wire::{limits, snapshot};
+pub(crate) use policy::InForce;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -35,6 +37,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) asker: &'a Asker,
     /// The service's clock.
     pub(crate) now: Timestamp,
+    pub(crate) in_force: &'a InForce,
     pub(crate) stream_created: Timestamp,
     pub(crate) instance: InstanceId,
     pub(crate) leading: bool,
@@ -108,6 +111,9 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
             Err(error) => Err(error),
         },
         Operation::HostsList => read(body).and_then(|request| asked.reply(lists::hosts(fleet, &request))),
+        Operation::PolicyShow => read(body).and_then(|request| asked.reply(policy::show(fleet, request))),
+        Operation::PolicyActivate => return after(read(body).and_then(|request| policy::activate(asked, request))),
+        Operation::PolicyCheck => return after(read(body).and_then(|request| policy::check(asked, &request))),
         Operation::ApprovalsList => read(body).and_then(|request| asked.reply(approvals::list(fleet, &request))),
         Operation::ApprovalsGet => read(body).and_then(|request| asked.reply(approvals::get(fleet, &request)?)),
         Operation::ApprovalsResolve => return after(read(body).and_then(|request| approvals::resolve(asked, request))),

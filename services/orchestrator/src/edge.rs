@@ -42,6 +42,11 @@ const DOCUMENTS: &[Document] = &[
         changed_seq: |fleet| fleet.circuits().changed_seq(),
         draw: |fleet, head| json(&edge::Circuits::of(fleet.circuits(), &fleet.settings().circuits, head)),
     },
+    Document {
+        key: edge::POLICY,
+        changed_seq: |fleet| fleet.policy().changed_seq(),
+        draw: |fleet, head| json(&policy(fleet, head)),
+    },
 ];
 
 fn json(document: &impl Serialize) -> serde_json::Result<Vec<u8>> {
@@ -60,6 +65,21 @@ fn holds(fleet: &Fleet, head: Head) -> edge::Holds {
     edge::Holds {
         head,
         holds: holds.collect(),
+    }
+}
+
+fn policy(fleet: &Fleet, head: Head) -> edge::Policy {
+    let active = fleet.policy().active();
+    let activation = active.map(|active| &active.activation);
+    edge::Policy {
+        head,
+        version: activation.map_or(0, |activation| activation.version),
+        fingerprint: activation.map_or_else(String::new, |activation| activation.fingerprint.to_string()),
+        sources: activation.map_or_else(Vec::new, |activation| {
+            activation.sources.iter().map(edge::Source::from).collect()
+        }),
+        activated_at: active.map(|active| active.at),
+        by: activation.map(|activation| activation.by.to_string()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The loop: one input after another, and what each leaves to be done.
 
 use crate::VERSION;
-use crate::answer::{self, After, Answer, Asked};
+use crate::answer::{self, After, Answer, Asked, InForce};
 use crate::asking::{Answered, Door, Waiting};
 use crate::control::Control;
 use crate::edge::Projector;
@@ -66,6 +66,8 @@ struct Loop {
     last_error: Option<String>,
     /// Askers of what is being decided.
     waiting: Waiting,
+    /// The rules in force, read.
+    in_force: InForce,
 }
 
 /// Handles inputs until the service drains, then leaves a snapshot behind.
@@ -107,6 +109,7 @@ impl Loop {
             started: Instant::now(),
             last_error: None,
             waiting: Waiting::default(),
+            in_force: InForce::default(),
             parts,
         }
     }
@@ -244,6 +247,7 @@ impl Loop {
             overlay: self.parts.control.overlay(),
             asker: &asker,
             now: now(),
+            in_force: &self.in_force,
             stream_created: log.created,
             instance: self.parts.instance,
             leading: self.parts.control.is_leading(),

@@ -11,6 +11,7 @@ use crate::fleet::SessionKey;
 use crate::ids::EventId;
 use crate::lease::LeaseFact;
 use crate::names::{AgentName, HostName, Profile, SessionId};
+use crate::policy::PolicyFact;
 use crate::session::Session;
 use crate::state::SessionState;
 use crate::time::Timestamp;
@@ -39,6 +40,8 @@ pub enum Conclusion {
     Approval(ApprovalFact),
     /// Of work on a workspace.
     Lease(LeaseFact),
+    /// Of the rules in force.
+    Policy(PolicyFact),
     /// Somebody should look.
     AlertRaised {
         /// What makes two alerts the same.
@@ -150,6 +153,7 @@ impl Draft {
             Conclusion::SessionLost { .. } => EventType::RuntimeStatus(StatusKind::SessionLost),
             Conclusion::Approval(fact) => fact.event_type(),
             Conclusion::Lease(fact) => fact.event_type(),
+            Conclusion::Policy(fact) => fact.event_type(),
             Conclusion::AlertRaised { .. } => EventType::Alert(AlertKind::Raised),
             Conclusion::HostAdded => EventType::RuntimeHost(RuntimeHostKind::Added),
             Conclusion::HostLost => EventType::RuntimeHost(RuntimeHostKind::Lost),
@@ -176,6 +180,10 @@ impl Draft {
                 &own
             }
             Conclusion::Circuit(change) => change.agent().as_str(),
+            Conclusion::Policy(fact) => {
+                own = fact.identity();
+                &own
+            }
             Conclusion::SessionLost { .. }
             | Conclusion::HostAdded
             | Conclusion::HostLost

@@ -9,6 +9,7 @@ use crate::family::EventType;
 use crate::ids::{EventId, InstanceId, ProducerId};
 use crate::lease::LeaseFact;
 use crate::names::{AgentName, HostName, Profile, PromptId, RunId, SessionId, SubagentId, ToolCallId, ToolName};
+use crate::policy::PolicyFact;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -407,6 +408,8 @@ pub enum Decision {
     Circuit(crate::circuit::Change),
     /// Of work on a workspace.
     Lease(Box<LeaseFact>),
+    /// Of the rules in force.
+    Policy(PolicyFact),
     /// An alert began.
     AlertRaised {
         /// Its key: what makes two alerts the same.

@@ -16,6 +16,7 @@ use crate::host::{Host, HostState};
 use crate::ids::{InstanceId, ProducerId};
 use crate::lease::Leases;
 use crate::names::{HostName, SessionId};
+use crate::policy::Policy;
 use crate::producer::{Producer, Seen};
 use crate::session::Session;
 use crate::time::Timestamp;
@@ -139,6 +140,8 @@ pub struct Fleet {
     approvals: Approvals,
     #[serde(default)]
     leases: Leases,
+    #[serde(default)]
+    policy: Policy,
     counters: Counters,
     agenda: Agenda,
     #[serde(default)]
@@ -163,6 +166,7 @@ impl Fleet {
             holds: Holds::default(),
             approvals: Approvals::default(),
             leases: Leases::default(),
+            policy: Policy::default(),
             counters: Counters::default(),
             agenda: Agenda::default(),
             circuits: Circuits::default(),
@@ -279,6 +283,10 @@ impl Fleet {
             Decision::Approval(fact) => self.approval(recorded, fact),
             Decision::Circuit(change) => {
                 self.circuits.fold(change, recorded);
+                Applied::Changed
+            }
+            Decision::Policy(fact) => {
+                self.policy.fold(fact, recorded);
                 Applied::Changed
             }
             Decision::AlertRaised { key } => {
@@ -463,6 +471,11 @@ impl Fleet {
     /// Who works on what.
     pub const fn leases(&self) -> &Leases {
         &self.leases
+    }
+
+    /// The rules in force.
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// What was counted on the way.

@@ -12,6 +12,7 @@ use crate::host::HostState;
 use crate::ids::EventId;
 use crate::lease::{LeaseFact, LeaseKey};
 use crate::names::{HostName, SubagentName};
+use crate::policy::{Activation, PolicyFact};
 use crate::session::Session;
 use crate::state::SessionState;
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub struct Overlay {
     approvals: BTreeMap<ApprovalId, Vec<(EventId, Said)>>,
     circuits: BTreeMap<EventId, Change>,
     leases: BTreeMap<LeaseKey, Vec<(EventId, LeaseFact)>>,
+    activations: Vec<(EventId, Activation)>,
 }
 
 /// What was written of an approval.
@@ -74,6 +76,10 @@ impl Overlay {
                 self.circuits.insert(id, change.clone());
                 return;
             }
+            Conclusion::Policy(PolicyFact::Activated(activation)) => {
+                self.activations.push((id, (**activation).clone()));
+                return;
+            }
             // It travels with the change of state that it explains.
             Conclusion::SessionLost { .. } => return,
             Conclusion::HostAdded | Conclusion::HostReturned => HostState::Present,
@@ -93,6 +99,7 @@ impl Overlay {
         if let Fact::Decision(Decision::Lease(fact)) = &event.fact {
             settle(&mut self.leases, &fact.key, event.id);
         }
+        self.activations.retain(|(written, _)| *written != event.id);
         if let Fact::Decision(Decision::Approval(fact)) = &event.fact {
             let (ApprovalFact::Required { id, .. } | ApprovalFact::Resolved { id, .. }) = fact;
             settle(&mut self.approvals, id, event.id);
@@ -133,6 +140,13 @@ impl Overlay {
             .map(|(event, _)| *event)
     }
 
+    /// The event that asks for this approval, if it is on its way.
+    pub(crate) fn requiring(&self, id: ApprovalId) -> Option<EventId> {
+        let words = self.approvals.get(&id)?;
+        let announced = words.iter().find(|(_, said)| matches!(said, Said::Announced(_)));
+        announced.map(|(event, _)| *event)
+    }
+
     /// How urgently it is being announced.
     pub(crate) fn announced(&self, id: ApprovalId) -> Option<Stage> {
         let stages = self.approvals.get(&id)?.iter().filter_map(|(_, said)| match said {
@@ -159,6 +173,11 @@ impl Overlay {
     /// The last change of this workspace that is on its way.
     pub(crate) fn lease(&self, key: &LeaseKey) -> Option<&LeaseFact> {
         self.leases.get(key)?.last().map(|(_, fact)| fact)
+    }
+
+    /// Rules on their way into force, in the order they were written.
+    pub(crate) fn activating(&self) -> impl Iterator<Item = (EventId, &Activation)> {
+        self.activations.iter().map(|(id, activation)| (*id, activation))
     }
 
     pub(crate) fn alert(&self, fleet: &Fleet, key: &str) -> bool {

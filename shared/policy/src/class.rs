@@ -123,7 +123,7 @@ impl Classed {
             self.families.insert(ActionFamily::RepairDestructive);
         }
         for part in &parts {
-            self.families.insert(commands::family(part, &folder));
+            self.families.extend(commands::families(part, &folder));
             self.dynamic |= part.dynamic;
             self.take_words(part);
             // What follows `cd` in the same line happens there.

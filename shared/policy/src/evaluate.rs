@@ -71,7 +71,17 @@ impl Policies {
 
     /// What the rules say, with how they came to it.
     pub fn examine(&self, facts: &Facts<'_>) -> Examined {
-        let classed = classify(facts);
+        self.look(facts, classify(facts))
+    }
+
+    /// As [`Policies::examine`], for an action whose family is known.
+    pub fn examine_as(&self, facts: &Facts<'_>, family: ActionFamily) -> Examined {
+        let mut classed = classify(facts);
+        (classed.family, classed.families) = (family, [family].into());
+        self.look(facts, classed)
+    }
+
+    fn look(&self, facts: &Facts<'_>, classed: Classed) -> Examined {
         let (verdict, unevaluated) = match self.vocabulary.question(facts, &classed) {
             Ok(question) => self.answer(&question, &classed),
             Err(error) => {

@@ -91,6 +91,13 @@ impl Source {
     }
 }
 
+/// The first control character that is no white space: such a one would be six bytes in JSON, and no rule needs it.
+pub(crate) fn control_character(source: &Source) -> Option<Fault> {
+    let allowed = |letter: &char| !letter.is_control() || matches!(letter, '\n' | '\r' | '\t');
+    let place = source.text.char_indices().find(|(_, letter)| !allowed(letter))?.0;
+    Some(source.fault(place, "a control character; take it out".to_owned()))
+}
+
 /// Refuses what is too large or named twice.
 pub(crate) fn check(sources: &[Source]) -> Result<(), PolicyError> {
     let size_bytes = sources.iter().map(|source| source.text.len() + source.name.len()).sum();

@@ -10,8 +10,10 @@ mod circuit;
 mod detail;
 mod lease;
 mod list;
+mod policy;
 
 pub use crate::data::runtime::RetryClass;
+pub use crate::edge::Source as PolicyText;
 pub use approval::{
     ApprovalAnswer, ApprovalRequest, ApprovalRow, ApprovalState, ApprovalsList, ApprovalsListRequest,
     ApprovalsResolveRequest, ApprovalsResolved, ResolutionRow, Taken, Verdict,
@@ -27,6 +29,10 @@ pub use lease::{
 };
 pub use list::{
     Cursor, HostSummary, HostsList, HostsListRequest, SessionSummary, SessionsList, SessionsListRequest, Tokens,
+};
+pub use policy::{
+    ActivationOutcome, CheckedBy, PolicyActivateRequest, PolicyActivatedAnswer, PolicyCheckRequest, PolicyChecked,
+    PolicyRow, PolicyShowRequest, PolicyShown, PolicySource,
 };
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};

@@ -9,6 +9,7 @@ pub mod hook;
 pub mod host;
 pub mod lease;
 pub mod notice;
+pub mod policy;
 pub mod process;
 pub mod runtime;
 pub mod turn;
@@ -35,6 +36,7 @@ payloads! {
     lease::LeaseChanged,
     host::Started, host::Reason, host::Capabilities,
     notice::Delivery,
+    policy::PolicyActivated,
     process::Process,
     runtime::StateChanged, runtime::SessionLost, runtime::HostPresence, runtime::LeaderElected, runtime::Alert,
     turn::TurnStart, turn::TurnEnd, turn::Note, turn::ModelChanged, turn::TokenUsageChanged,

@@ -4,6 +4,7 @@ use crate::data::Payload;
 use crate::data::approval::{ApprovalRequired, ApprovalResolved};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
 use crate::data::lease::LeaseChanged;
+use crate::data::policy::PolicyActivated;
 use crate::data::runtime::{Alert, HostPresence, LeaderElected, RuntimeMetadata, SessionLost, StateChanged};
 use crate::envelope::{Envelope, RawData};
 use muster_domain::approval::ApprovalFact;
@@ -11,6 +12,7 @@ use muster_domain::circuit::Change;
 use muster_domain::conclusion::{Cause, Conclusion, Draft};
 use muster_domain::family::{EventType, LeaderKind};
 use muster_domain::ids::{EventId, InstanceId};
+use muster_domain::policy::PolicyFact;
 use muster_domain::time::Timestamp;
 
 /// The `source` of every decision.
@@ -121,6 +123,7 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
             resolution: (&*resolution).into(),
         }
         .to_raw(),
+        Conclusion::Policy(PolicyFact::Activated(activation)) => PolicyActivated::new(runtime, &activation).to_raw(),
         Conclusion::AlertRaised { key, summary } => Alert {
             runtime,
             key,
@@ -264,6 +267,29 @@ mod tests {
         for (conclusion, decision) in facts {
             assert_eq!(folded(conclusion).1, Fact::Decision(decision));
         }
+    }
+
+    #[test]
+    fn rules_are_folded_as_they_were_activated() {
+        let activation = muster_domain::policy::Activation {
+            version: 3,
+            fingerprint: "sha256:ab".into(),
+            name: Some("team".into()),
+            sources: vec![muster_domain::policy::Source {
+                name: "team.cedar".into(),
+                text: "forbid(principal, action, resource);\n".into(),
+            }],
+            by: "anna".into(),
+            request: "evt_00000000-0000-0000-0000-000000000002".into(),
+        };
+        let activated = PolicyFact::Activated(Box::new(activation));
+        let (sent, fact) = folded(Conclusion::Policy(activated.clone()));
+        assert_eq!(fact, Fact::Decision(Decision::Policy(activated)));
+        assert_eq!(sent.event_type.to_string(), "runtime.policy.activated");
+        let shown: serde_json::Value = serde_json::from_str(sent.data.get()).unwrap();
+        assert_eq!(shown["runtime"]["operation"], "activated");
+        assert_eq!((&shown["version"], &shown["by"]), (&3.into(), &"anna".into()));
+        assert_eq!(shown["sources"][0]["name"], "team.cedar");
     }
 
     #[test]

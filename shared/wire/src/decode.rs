@@ -63,6 +63,7 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         EventType::RuntimeStatus(kind) => decision::status(*kind, data).map(Fact::Decision),
         EventType::ApprovalRequired(_) => decision::required(data).map(Fact::Decision),
         EventType::ApprovalResolved(_) => decision::resolved(data).map(Fact::Decision),
+        EventType::Policy(kind) => decision::policy(*kind, data).map(Fact::Decision),
         EventType::RuntimeHost(kind) => Some(Fact::Decision(decision::host(*kind))),
         EventType::Circuit(kind) => decision::circuit(*kind, data).map(Fact::Decision),
         EventType::Alert(kind) => decision::alert(*kind, data).map(Fact::Decision),
@@ -77,7 +78,6 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         | EventType::Delegation(_)
         | EventType::Hold(_)
         | EventType::Budget(_)
-        | EventType::Policy(_)
         | EventType::Message(_)
         | EventType::Effect(_)
         | EventType::NoticeDelivery(_) => None,

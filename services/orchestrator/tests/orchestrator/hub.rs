@@ -3,8 +3,9 @@
 use crate::host::Host;
 use crate::raw;
 use muster_bus::migrate::{Shrink, migrate};
+use muster_bus::operator::Key;
 use muster_bus::read::Start;
-use muster_bus::service::RequestError;
+use muster_bus::service::{Credentials, RequestError};
 use muster_bus::{Bus, Options, StreamState};
 use muster_domain::state::SessionState;
 use muster_orchestrator::{App, Config, SERVICE};
@@ -18,7 +19,7 @@ use muster_wire::subject::{Caller, Operation};
 use muster_wire::topology::{EVENTS, Sizing};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -80,6 +81,10 @@ impl Hub {
             ("nats.url".to_owned(), self.server.client_url()),
             ("state.dir".to_owned(), state.display().to_string()),
             ("http.listen".to_owned(), format!("127.0.0.1:{}", free_port())),
+            (
+                "operator.token_file".to_owned(),
+                self.operator_token().display().to_string(),
+            ),
         ];
         set.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         set
@@ -126,6 +131,28 @@ impl Hub {
             .request(&request, body, Duration::from_secs(5))
             .await
             .map(|answer| answer.to_vec())
+    }
+
+    fn operator_token(&self) -> PathBuf {
+        self.dir.path().join("operator.token")
+    }
+
+    /// Asks as an operator who has the token.
+    pub(crate) async fn operate(&self, operation: Operation, body: impl ToString) -> Result<Vec<u8>, RequestError> {
+        let request = Request {
+            operation,
+            caller: Caller::new("op-anna").unwrap(),
+        };
+        let credentials = Credentials {
+            operator: Some(Key::read_or_make(&self.operator_token()).unwrap()),
+            ..Credentials::default()
+        };
+        let body = body.to_string().into();
+        let answer = self
+            .bus
+            .request_as(&credentials, &request, body, Duration::from_secs(5))
+            .await;
+        answer.map(|answer| answer.to_vec())
     }
 
     /// Asks until there is an answer that is no refusal, and reads it.

@@ -7,6 +7,7 @@ mod hosts;
 mod hub;
 mod leadership;
 mod log;
+mod policy;
 mod raw;
 mod requests;
 mod sessions;

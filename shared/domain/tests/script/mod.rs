@@ -342,6 +342,7 @@ impl Script {
                 Conclusion::AlertRaised { key, .. } => Decision::AlertRaised { key },
                 Conclusion::Approval(fact) => Decision::Approval(fact),
                 Conclusion::Lease(fact) => Decision::Lease(Box::new(fact)),
+                Conclusion::Policy(fact) => Decision::Policy(fact),
                 Conclusion::HostAdded => Decision::HostAdded,
                 Conclusion::HostLost => Decision::HostLost,
                 Conclusion::HostReturned => Decision::HostReturned,

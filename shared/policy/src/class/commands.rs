@@ -6,6 +6,7 @@ use super::paths;
 use crate::shell::Command;
 use muster_domain::policy::ActionFamily::{self, LocalExecution, PublishExternal, ReadOnly, RepairDestructive};
 use rows::{LOOKING, ROWS, Row};
+use std::collections::BTreeSet;
 
 /// How many words of a command its beginnings have.
 pub(super) const BEGINNING_WORDS: usize = 4;
@@ -58,21 +59,23 @@ const VALUED: &[(&str, &[&str])] = &[
     ("terraform", &["-chdir"]),
 ];
 
-/// The family of one command that is run in `cwd`.
-pub(super) fn family(command: &Command, cwd: &str) -> ActionFamily {
-    let written = command
-        .writes
-        .iter()
-        .map(|path| paths::absolute(path, cwd))
-        .filter(|path| !is_sink(path));
-    let worst_written = written.map(|path| paths::written(&path)).max();
-    let own = special(command, cwd).unwrap_or_else(|| tabled(command));
-    let touched = (own > ReadOnly).then(|| touched(command, cwd)).flatten();
-    [Some(own), worst_written, touched]
-        .into_iter()
-        .flatten()
-        .max()
-        .unwrap_or(LocalExecution)
+/// The families of one command that is run in `cwd`: what it does, and what it would do without the options that make it
+/// worse, so that a rule about pushing also sees a forced push.
+pub(super) fn families(command: &Command, cwd: &str) -> BTreeSet<ActionFamily> {
+    let (tabled, base) = tabled(command);
+    let own = special(command, cwd).unwrap_or(tabled);
+    let mut families = BTreeSet::from([own]);
+    families.extend(
+        [tabled, base]
+            .into_iter()
+            .filter(|milder| ReadOnly < *milder && *milder < own),
+    );
+    let written = command.writes.iter().map(|path| paths::absolute(path, cwd));
+    families.extend(written.filter(|path| !is_sink(path)).map(|path| paths::written(&path)));
+    if own > ReadOnly {
+        families.extend(touched(command, cwd));
+    }
+    families
 }
 
 /// Whether a program talks to databases.
@@ -162,20 +165,28 @@ fn plain_line(command: &Command) -> String {
     command.words.join(" ")
 }
 
-fn tabled(command: &Command) -> ActionFamily {
+/// What the table says, with the command's options and without them.
+fn tabled(command: &Command) -> (ActionFamily, ActionFamily) {
     let plain = plain(command);
     let all: Vec<&str> = command.words.iter().map(String::as_str).collect();
-    let fits = |row: &&Row| {
-        let beginning: Vec<&str> = row.0.split(' ').collect();
-        let begins = plain.starts_with(&beginning) || all.starts_with(&beginning);
-        begins && (row.1.is_empty() || row.1.iter().any(|option| command.has(option)))
+    let begins = |row: &&Row| {
+        let beginning = || row.0.split(' ');
+        let starts = |words: &[&str]| {
+            beginning().count() <= words.len() && beginning().zip(words).all(|(one, other)| one == *other)
+        };
+        beginning().next() == Some(command.program()) && (starts(&plain) || starts(&all))
     };
-    let weight = |row: &&Row| (row.0.split(' ').count(), !row.1.is_empty(), row.2);
-    if let Some(row) = ROWS.iter().filter(fits).max_by_key(weight) {
-        return row.2;
-    }
+    let rows: Vec<&Row> = ROWS.iter().filter(begins).collect();
+    let length = |row: &&&Row| row.0.split(' ').count();
+    let given = |row: &&&Row| row.1.is_empty() || row.1.iter().any(|option| command.has(option));
     let looks = LOOKING.contains(&command.program()) || asks_version(command);
-    if looks { ReadOnly } else { LocalExecution }
+    let unknown = if looks { ReadOnly } else { LocalExecution };
+    let best = rows
+        .iter()
+        .filter(given)
+        .max_by_key(|row| (length(row), !row.1.is_empty(), row.2));
+    let base = rows.iter().filter(|row| row.1.is_empty()).max_by_key(length);
+    (best.map_or(unknown, |row| row.2), base.map_or(unknown, |row| row.2))
 }
 
 fn asks_version(command: &Command) -> bool {

@@ -228,6 +228,25 @@ fn a_line_is_in_every_family_of_its_parts() {
 }
 
 #[test]
+fn what_options_make_worse_is_still_what_it_is_without_them() {
+    for line in ["git push --force", "git push origin +main"] {
+        assert_eq!(
+            bash(line).families.into_iter().collect::<Vec<_>>(),
+            [PublishExternal, RepairDestructive],
+            "{line}"
+        );
+    }
+    assert_eq!(
+        bash("git clean -n").families.into_iter().collect::<Vec<_>>(),
+        [ReadOnly]
+    );
+    assert_eq!(
+        bash("git config --get x").families.into_iter().collect::<Vec<_>>(),
+        [ReadOnly]
+    );
+}
+
+#[test]
 fn rules_can_name_beginnings_words_and_programs() {
     let found = bash("cd /x; git -C /y push --force origin && sudo rm -rf z");
     for beginning in [

@@ -57,7 +57,7 @@ fn the_strictest_rule_decides() {
         (verdict.decision, verdict.reason_code.as_str(), verdict.message.as_str()),
         (Ruling::Deny, "not_here", "Not here.")
     );
-    assert_eq!(verdict.rules, ["no", "ask"]);
+    assert_eq!(verdict.rules, ["no", "look", "ask"]);
     assert_eq!(verdict.family, RepairDestructive);
     let input = json!({"file_path": "a"});
     assert_eq!(

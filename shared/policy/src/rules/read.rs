@@ -2,7 +2,7 @@
 
 use super::{Rule, annotations};
 use crate::class;
-use crate::source::{Fault, PolicyError, Source};
+use crate::source::{Fault, PolicyError, Source, control_character};
 use crate::vocabulary;
 use cedar_policy::ffi::DetailedError;
 use cedar_policy::{ActionConstraint, Effect, Policy, PolicyId, PolicySet, PrincipalConstraint, ResourceConstraint};
@@ -34,6 +34,9 @@ impl Reader {
     }
 
     pub(super) fn take(&mut self, source: &Source) {
+        if let Some(fault) = control_character(source) {
+            return self.faults.push(fault);
+        }
         let set = match PolicySet::from_str(&source.text) {
             Ok(set) => set,
             Err(errors) => {

@@ -4,10 +4,11 @@ use super::read;
 use crate::data::approval::{ApprovalRequired, ApprovalResolved};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
 use crate::data::lease::LeaseChanged;
+use crate::data::policy::PolicyActivated;
 use crate::data::runtime::{Alert, LeaderElected, SessionLost, StateChanged};
 use muster_domain::circuit::Change;
 use muster_domain::fact::Decision;
-use muster_domain::family::{AlertKind, CircuitKind, LeaderKind, RuntimeHostKind, StatusKind};
+use muster_domain::family::{AlertKind, CircuitKind, LeaderKind, PolicyKind, RuntimeHostKind, StatusKind};
 
 pub(super) fn status(kind: StatusKind, data: &str) -> Option<Decision> {
     match kind {
@@ -36,6 +37,11 @@ pub(super) fn required(data: &str) -> Option<Decision> {
 
 pub(super) fn resolved(data: &str) -> Option<Decision> {
     read::<ApprovalResolved>(data).map(|data| Decision::Approval(data.into_fact()))
+}
+
+pub(super) fn policy(kind: PolicyKind, data: &str) -> Option<Decision> {
+    let PolicyKind::Activated = kind;
+    read::<PolicyActivated>(data).map(|data| Decision::Policy(data.into_fact()))
 }
 
 pub(super) const fn host(kind: RuntimeHostKind) -> Decision {

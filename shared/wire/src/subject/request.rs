@@ -68,6 +68,12 @@ operations! {
     HostsList = "hosts"."list", Viewer;
     /// The digest of the folded state at a position, for audits.
     AuditDigest = "audit"."digest", Viewer;
+    /// The rules in force.
+    PolicyShow = "policy"."show", Viewer;
+    /// Rules into force, in place of others.
+    PolicyActivate = "policy"."activate", Operator;
+    /// Whether an action may happen.
+    PolicyCheck = "policy"."check", Agent;
     /// What waits for somebody's answer, paged and filtered.
     ApprovalsList = "approvals"."list", Viewer;
     /// One approval, open or answered.
