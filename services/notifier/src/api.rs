@@ -46,6 +46,8 @@ async fn index() -> Json<serde_json::Value> {
             "sessions": "/api/v1/sessions{?host,agent,state,since,limit,cursor}",
             "session": "/api/v1/sessions/{id}{?host,after_seq,limit}",
             "hosts": "/api/v1/hosts{?limit,cursor}",
+            "approvals": "/api/v1/approvals{?state,host,session,limit,cursor}",
+            "approval": "/api/v1/approvals/{id}",
             "health": "/healthz",
             "ready": "/readyz",
             "metrics": "/metrics",
@@ -70,7 +72,7 @@ struct SessionsQuery {
     cursor: Option<String>,
 }
 
-type Asked<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
+pub(crate) type Asked<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
 
 async fn sessions(State(fleet): State<Fleet>, query: Asked<SessionsQuery>) -> Result<Response, Problem> {
     let query = understood(query)?;
@@ -128,14 +130,14 @@ async fn hosts(State(fleet): State<Fleet>, query: Asked<HostsQuery>) -> Result<R
     Ok(forward(&fleet, Operation::HostsList, &request).await)
 }
 
-async fn forward(fleet: &Fleet, operation: Operation, request: &impl serde::Serialize) -> Response {
+pub(crate) async fn forward(fleet: &Fleet, operation: Operation, request: &impl serde::Serialize) -> Response {
     match fleet.ask(operation, request).await {
         Ok(answer) => json_as_is(answer),
         Err(error) => error.into_response(),
     }
 }
 
-fn json_as_is(answer: Bytes) -> Response {
+pub(crate) fn json_as_is(answer: Bytes) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -143,7 +145,7 @@ fn json_as_is(answer: Bytes) -> Response {
     (headers, answer).into_response()
 }
 
-fn understood<T>(query: Asked<T>) -> Result<T, Problem> {
+pub(crate) fn understood<T>(query: Asked<T>) -> Result<T, Problem> {
     query.map(|Query(query)| query).map_err(|error| {
         use std::error::Error as _;
         let inner = error.source().map_or_else(|| error.to_string(), ToString::to_string);
@@ -151,7 +153,10 @@ fn understood<T>(query: Asked<T>) -> Result<T, Problem> {
     })
 }
 
-fn parse<T: FromStr<Err: std::fmt::Display>>(key: &str, value: Option<String>) -> Result<Option<T>, Problem> {
+pub(crate) fn parse<T: FromStr<Err: std::fmt::Display>>(
+    key: &str,
+    value: Option<String>,
+) -> Result<Option<T>, Problem> {
     value
         .map(|value| value.parse().map_err(|error: T::Err| bad(key, &error.to_string())))
         .transpose()
@@ -163,6 +168,6 @@ fn state(text: &str) -> Result<SessionState, Problem> {
     SessionState::deserialize(text).map_err(|error| bad("state", &error.to_string()))
 }
 
-fn bad(key: &str, text: &str) -> Problem {
+pub(crate) fn bad(key: &str, text: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad-query", format!("{key}: {text}"))
 }

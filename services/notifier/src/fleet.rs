@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use muster_bus::Bus;
-use muster_bus::service::RequestError;
+use muster_bus::Refusal;
+use muster_bus::service::{Credentials, RequestError};
 use muster_domain::time::Timestamp;
 use muster_runtime::http::Problem;
 use muster_wire::api::{
@@ -56,12 +57,23 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Asks, and hands the answer on as it is.
     pub(crate) async fn ask(&self, operation: Operation, request: &impl Serialize) -> Result<Bytes, AskError> {
+        self.order(&Credentials::default(), operation, request).await
+    }
+
+    /// Has something decided, on behalf of whoever these credentials are.
+    pub(crate) async fn order(
+        &self,
+        credentials: &Credentials,
+        operation: Operation,
+        request: &impl Serialize,
+    ) -> Result<Bytes, AskError> {
         let body = serde_json::to_vec(request)?;
         let request = Request {
             operation,
             caller: self.caller.clone(),
         };
-        Ok(self.bus.request(&request, body.into(), self.timeout).await?)
+        let asked = self.bus.request_as(credentials, &request, body.into(), self.timeout);
+        Ok(asked.await?)
     }
 
     /// All sessions and hosts.
@@ -147,6 +159,11 @@ impl IntoResponse for AskError {
             }
             Self::Request(RequestError::Failed(failure)) => return failed(&failure).into_response(),
             Self::Torn => unavailable("torn", Self::Torn.to_string()).retry_after(Duration::from_secs(1)),
+            Self::Request(RequestError::Refused(Refusal::TooLarge(_))) => Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "the hub takes no request of this size",
+            ),
             other @ (Self::Request(RequestError::Refused(_)) | Self::Unreadable(_)) => {
                 Problem::new(StatusCode::BAD_GATEWAY, "unreadable", other.to_string())
             }

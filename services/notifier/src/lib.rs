@@ -5,10 +5,12 @@
 //!
 //! - `stream`: the log as server-sent events, from any place of it, at each client's pace.
 //! - `fleet`, `api`: REST over the orchestrator's answers.
+//! - `approvals`: what waits for an answer, and answers, signed with the token that their sender presents.
 //! - `webhook`: an outbox in the ledger, and one worker an endpoint that empties it.
 #![deny(missing_docs)]
 
 mod api;
+mod approvals;
 mod config;
 mod fleet;
 mod select;
@@ -56,6 +58,7 @@ impl App {
             .with_context(|| Failure::Unavailable(format!("listening on {}", config.http.listen)))?;
         let invalid = |error: &dyn std::error::Error| Failure::Config(error.to_string());
         let guard = Guard::new(&config.http).map_err(|error| invalid(&error))?;
+        let guard = guard.except(approvals::brings_operator_token);
         let caller = Caller::new(&config.requests.caller).map_err(|error| invalid(&error))?;
         let endpoints = webhook::endpoints(&config).map_err(|error| invalid(&error))?;
         let bus = connect(&config, &context).await?;
@@ -93,7 +96,13 @@ impl App {
             drain: context.drain.clone(),
         };
         let probes = health::router(context.health.clone(), context.metrics.clone());
-        let router = guard.protect(api::routes(streams, fleet).merge(probes));
+        let desk = approvals::Desk {
+            fleet: fleet.clone(),
+            guard: guard.clone(),
+            http: config.http.clone(),
+        };
+        let routes = api::routes(streams, fleet).merge(approvals::routes(desk));
+        let router = guard.protect(routes.merge(probes));
         stream::drop_stalled(&listener, config.stream.write_timeout.get());
         tracing::info!(address = %listener.local_addr()?, "listening");
         let (http, drain) = (config.http.clone(), context.drain.clone());

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::config::{ByteSize, HumanDuration, SecretFile};
 
 pub use body::{content_type, read_body};
-pub use guard::{Guard, GuardError};
+pub use guard::{BringsOwn, Guard, GuardError, bearer};
 pub use problem::Problem;
 pub use serve::serve;
 

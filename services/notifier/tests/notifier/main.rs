@@ -1,6 +1,7 @@
 //! The notifier against a real hub, as its clients see it.
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 
+mod approvals;
 mod harness;
 mod receiver;
 mod rest;

@@ -6,6 +6,8 @@
 //! - `Sec-Fetch-Site: cross-site` is refused, except for following a link: answers to notices are links in a chat.
 //! - The bearer token is asked for where one is configured, and one must be configured off loopback. Probes and scrapes
 //!   (`/healthz`, `/readyz`, `/metrics`) need none, so that a supervisor needs no secret; they tell no more than counts.
+//! - A request has one `Authorization` only. Routes that demand a stronger token than the service's take it there, and judge
+//!   it themselves ([`Guard::except`]).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,9 +26,15 @@ const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
+/// Whether a request brings a token of its own, by its method and path.
+pub type BringsOwn = fn(&Method, &str) -> bool;
+
 /// The checks of one HTTP surface.
 #[derive(Debug, Clone)]
-pub struct Guard(Arc<Rules>);
+pub struct Guard {
+    rules: Arc<Rules>,
+    brings_own: BringsOwn,
+}
 
 #[derive(Debug)]
 struct Rules {
@@ -73,7 +81,21 @@ impl Guard {
             .iter()
             .map(|origin| origin.to_ascii_lowercase())
             .collect();
-        Ok(Self(Arc::new(Rules { hosts, origins, token })))
+        Ok(Self {
+            rules: Arc::new(Rules { hosts, origins, token }),
+            brings_own: |_, _| false,
+        })
+    }
+
+    /// Does not ask for the service's token where a route judges one of its own. Everything else is checked as ever.
+    #[must_use]
+    pub fn except(self, brings_own: BringsOwn) -> Self {
+        Self { brings_own, ..self }
+    }
+
+    /// Whether this is the service's own token, which opens the surface and nothing else.
+    pub fn is_service_token(&self, given: &str) -> bool {
+        self.rules.token.as_ref().is_some_and(|token| token.matches(given))
     }
 
     /// Puts the checks before every route of `router`, and problem documents in place of bare 404 and 405.
@@ -98,7 +120,8 @@ impl Guard {
         let host = self.host(request)?;
         self.origin(headers, &host)?;
         fetch_site(request.method(), headers)?;
-        if PROBES.contains(&request.uri().path()) {
+        let path = request.uri().path();
+        if PROBES.contains(&path) || (self.brings_own)(request.method(), path) {
             Ok(())
         } else {
             self.token(headers)
@@ -140,7 +163,12 @@ impl Guard {
                 .parse()
                 .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
         let whole = host.as_str().to_ascii_lowercase();
-        is_loopback || self.0.hosts.iter().any(|allowed| *allowed == name || *allowed == whole)
+        is_loopback
+            || self
+                .rules
+                .hosts
+                .iter()
+                .any(|allowed| *allowed == name || *allowed == whole)
     }
 
     fn origin(&self, headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
@@ -151,7 +179,7 @@ impl Guard {
         // The host was checked before, so a page served under it is ours.
         let host = host.as_str().to_ascii_lowercase();
         let is_own = [format!("http://{host}"), format!("https://{host}")].contains(&origin);
-        if is_own || self.0.origins.contains(&origin) {
+        if is_own || self.rules.origins.contains(&origin) {
             return Ok(());
         }
         Err(Problem::new(
@@ -162,14 +190,10 @@ impl Guard {
     }
 
     fn token(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let Some(token) = &self.0.token else {
+        let Some(token) = &self.rules.token else {
             return Ok(());
         };
-        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let given = given
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        if given.is_some_and(|(_, given)| token.matches(given.trim())) {
+        if bearer(headers).is_some_and(|given| token.matches(given)) {
             return Ok(());
         }
         Err(Problem::new(
@@ -178,6 +202,12 @@ impl Guard {
             "send authorization: Bearer with the token of this service",
         ))
     }
+}
+
+/// The token that a request brings.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn fetch_site(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {

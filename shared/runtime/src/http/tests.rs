@@ -134,6 +134,29 @@ async fn a_token_is_asked_for_where_one_is_set() {
     assert_eq!(refused.headers()["www-authenticate"], "Bearer");
 }
 
+#[tokio::test]
+async fn a_route_that_judges_a_token_of_its_own_is_not_asked_for_the_services() {
+    let (_folder, config) = with_token("0.0.0.0:4180");
+    let guard = Guard::new(&config)
+        .unwrap()
+        .except(|method, path| method == "POST" && path == "/x");
+    assert!(guard.is_service_token("s3cret") && !guard.is_service_token("other"));
+    let router = guard.protect(Router::new().route("/x", get(|| async { "x" }).post(|| async { "x" })));
+    let host = ("host", "127.0.0.1:4180");
+    let table: &[Case<'_>] = &[
+        ("POST", &[host], 200),
+        ("POST", &[host, ("authorization", "Bearer other")], 200),
+        ("POST", &[("host", "evil.example")], 403),
+        ("POST", &[host, ("origin", "https://evil.example")], 403),
+        ("GET", &[host], 401),
+        ("GET", &[host, ("authorization", "Bearer s3cret")], 200),
+    ];
+    for (method, headers, expected) in table {
+        let status = ask(&router, method, "/x", headers).await.status();
+        assert_eq!(status.as_u16(), *expected, "{method} {headers:?}");
+    }
+}
+
 #[test]
 fn an_open_address_without_a_token_is_a_configuration_error() {
     let open = Config {
