@@ -7,6 +7,7 @@
 
 mod emitters;
 mod envelopes;
+mod operations;
 mod payloads;
 
 use muster_wire::RawData;

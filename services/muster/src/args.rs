@@ -81,10 +81,23 @@ pub(crate) enum Command {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use muster_wire::subject::Operation;
 
     #[test]
     fn the_command_line_is_consistent() {
         Invocation::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_of_the_table_of_operations_is_there() {
+        for operation in Operation::ALL {
+            let mut command = &Invocation::command();
+            for word in operation.command().into_iter().flat_map(str::split_whitespace) {
+                command = command
+                    .find_subcommand(word)
+                    .unwrap_or_else(|| panic!("{operation}: no {word}"));
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Puts muster's hook into an agent's settings, and takes it out again.
+//! Puts muster's hook into an agent's settings and its tools into the agent's list of servers, and takes them out again.
 //!
 //! The settings file belongs to its owner. Only our own entries are ever written or removed, the
 //! text around them is kept as it stands (`settings`), and the bytes from before are kept aside
@@ -9,20 +9,21 @@ mod events;
 mod file;
 mod original;
 mod places;
+mod servers;
 mod settings;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub(crate) use places::{Launcher, Scope};
+pub(crate) use places::{Launcher, Scope, Tools};
 
 use events::EVENTS;
 use file::Snapshot;
 use original::Original;
-use settings::Change;
+use settings::{Change, Fault, Merged, Removed};
 
 /// What to enroll and where; [`Options::from_environment`] fills it as the command does.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) launcher: Launcher,
     /// Events whose action is blocked when the hook fails.
     pub(crate) fail_closed: Vec<String>,
+    /// The tools, where they are to be put in or taken out.
+    pub(crate) tools: Option<Tools>,
     /// Folder of the kept originals.
     pub(crate) state: PathBuf,
 }
@@ -60,6 +63,18 @@ pub(crate) struct Report {
     pub(crate) fail_closed: Vec<String>,
     pub(crate) skipped: Vec<Skipped>,
     pub(crate) warnings: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tools: Option<ToolsReport>,
+}
+
+/// What became of the tools.
+#[derive(Debug, Serialize)]
+pub(crate) struct ToolsReport {
+    pub(crate) outcome: Outcome,
+    /// The agent's list of servers.
+    pub(crate) file: PathBuf,
+    /// What the agent starts.
+    pub(crate) command: Vec<String>,
 }
 
 /// An event of the agent that is not enrolled, and why.
@@ -104,83 +119,148 @@ pub(crate) enum Error {
     },
 }
 
-/// Merges the hook into the settings; running it again changes nothing.
+/// Merges the hook into the settings, and the tools into the list of servers where they are wanted; running it again changes
+/// nothing.
 ///
 /// # Errors
 ///
-/// Every error leaves the settings as they were.
+/// Every error leaves the file it is about as it was.
 pub(crate) fn run(options: &Options) -> Result<Report, Error> {
     let entries = events::entries(&options.launcher, &options.fail_closed)?;
-    let before = Snapshot::read(&options.settings)?;
-    let text = before.text()?;
-    let merged = settings::merge(text, &entries).map_err(|fault| fault.at(&options.settings))?;
-    let mut report = Report {
-        outcome: Outcome::AlreadyEnrolled,
+    // Looked at before anything is written, so that a file that cannot be merged does not leave half an enrolment.
+    let servers = options.tools.as_ref().map(|tools| (tools, servers::entry(tools)));
+    if let Some((tools, entry)) = &servers {
+        look(&tools.file, |text| servers::merge(text, entry))?;
+    }
+    let put = put_in(&options.settings, &options.state, |text| {
+        settings::merge(text, &entries)
+    })?;
+    let tools = servers.map(|(tools, entry)| {
+        let put = put_in(&tools.file, &options.state, |text| servers::merge(text, &entry))?;
+        Ok(ToolsReport {
+            outcome: put.outcome,
+            file: tools.file.clone(),
+            command: tools.argv.clone(),
+        })
+    });
+    Ok(Report {
+        outcome: put.outcome,
         settings: options.settings.clone(),
         command: options.launcher.argv(),
-        changed: merged.changed,
+        changed: put.changed,
         fail_closed: options.fail_closed.clone(),
         skipped: events::skipped(),
-        warnings: merged.warnings,
-    };
-    let after = match merged.change {
-        Change::None => return Ok(report),
-        Change::First(after) => {
-            report.outcome = Outcome::Enrolled;
-            Original::keep(&options.state, &before, &after)?;
-            after
-        }
-        Change::Again(after) => {
-            report.outcome = Outcome::Updated;
-            Original::follow(&options.state, &before, &after)?;
-            after
-        }
-    };
-    before.replace(after.as_bytes())?;
-    Ok(report)
+        warnings: put.warnings,
+        tools: tools.transpose()?,
+    })
 }
 
-/// Takes the hook out again.
+/// Takes the hook out again, and the tools.
 ///
 /// # Errors
 ///
-/// Every error leaves the settings as they were.
+/// Every error leaves the file it is about as it was.
 pub(crate) fn unenroll(options: &Options) -> Result<Report, Error> {
-    let mut report = Report {
-        outcome: Outcome::NotEnrolled,
+    let hooks: Vec<String> = EVENTS
+        .iter()
+        .filter(|event| event.enrolled())
+        .map(|event| event.name.to_owned())
+        .collect();
+    let taken = take_out(&options.settings, &options.state, hooks, settings::remove)?;
+    let mut warnings = taken.warnings;
+    let tools = match &options.tools {
+        None => None,
+        Some(tools) => {
+            let taken = take_out(&tools.file, &options.state, Vec::new(), servers::remove)?;
+            warnings.extend(taken.warnings);
+            let report = ToolsReport {
+                outcome: taken.outcome,
+                file: tools.file.clone(),
+                command: Vec::new(),
+            };
+            Some(report).filter(|report| report.outcome != Outcome::NotEnrolled)
+        }
+    };
+    Ok(Report {
+        outcome: taken.outcome,
         settings: options.settings.clone(),
         command: Vec::new(),
-        changed: Vec::new(),
+        changed: taken.changed,
         fail_closed: Vec::new(),
         skipped: Vec::new(),
+        warnings,
+        tools,
+    })
+}
+
+/// What became of one file.
+struct Done {
+    outcome: Outcome,
+    changed: Vec<String>,
+    warnings: Vec<String>,
+}
+
+fn look(file: &Path, merge: impl FnOnce(&str) -> Result<Merged, Fault>) -> Result<(), Error> {
+    let snapshot = Snapshot::read(file)?;
+    merge(snapshot.text()?).map_err(|fault| fault.at(file))?;
+    Ok(())
+}
+
+fn put_in(file: &Path, state: &Path, merge: impl FnOnce(&str) -> Result<Merged, Fault>) -> Result<Done, Error> {
+    let before = Snapshot::read(file)?;
+    let merged = merge(before.text()?).map_err(|fault| fault.at(file))?;
+    let (outcome, after) = match merged.change {
+        Change::None => (Outcome::AlreadyEnrolled, None),
+        Change::First(after) => {
+            Original::keep(state, &before, &after)?;
+            (Outcome::Enrolled, Some(after))
+        }
+        Change::Again(after) => {
+            Original::follow(state, &before, &after)?;
+            (Outcome::Updated, Some(after))
+        }
+    };
+    if let Some(after) = after {
+        before.replace(after.as_bytes())?;
+    }
+    Ok(Done {
+        outcome,
+        changed: merged.changed,
+        warnings: merged.warnings,
+    })
+}
+
+fn take_out(
+    file: &Path,
+    state: &Path,
+    all: Vec<String>,
+    remove: impl FnOnce(&str, Option<&str>) -> Result<Removed, Fault>,
+) -> Result<Done, Error> {
+    let mut done = Done {
+        outcome: Outcome::NotEnrolled,
+        changed: Vec::new(),
         warnings: Vec::new(),
     };
-    let current = Snapshot::read(&options.settings)?;
-    let original = Original::find(&options.state, &current)?;
+    let current = Snapshot::read(file)?;
+    let original = Original::find(state, &current)?;
     let intact = original.as_ref().is_none_or(Original::intact);
     if !intact {
-        report
-            .warnings
+        done.warnings
             .push("the kept original is damaged: only muster's own entries were taken out".to_owned());
     }
     if let Some(original) = original
         .as_ref()
         .filter(|original| intact && original.untouched_since(&current))
     {
-        report.outcome = Outcome::Restored;
-        report.changed = EVENTS
-            .iter()
-            .filter(|event| event.enrolled())
-            .map(|event| event.name.to_owned())
-            .collect();
+        done.outcome = Outcome::Restored;
+        done.changed = all;
         original.restore(&current)?;
     } else {
         let before = original.as_ref().and_then(Original::text);
-        let removed = settings::remove(current.text()?, before.as_deref());
-        let removed = removed.map_err(|fault| fault.at(&options.settings))?;
+        let removed = remove(current.text()?, before.as_deref()).map_err(|fault| fault.at(file))?;
         if let Some(after) = removed.text {
-            report.outcome = Outcome::Removed;
-            report.changed = removed.changed;
+            done.outcome = Outcome::Removed;
+            done.changed = removed.changed;
             let ours_alone = settings::is_empty(&after) && original.as_ref().is_some_and(Original::file_was_absent);
             match &original {
                 Some(original) if ours_alone => original.restore(&current)?,
@@ -191,7 +271,7 @@ pub(crate) fn unenroll(options: &Options) -> Result<Report, Error> {
     if let Some(original) = original {
         original.forget()?;
     }
-    Ok(report)
+    Ok(done)
 }
 
 /// What settings hold of ours.
@@ -210,7 +290,7 @@ pub(crate) struct Enrolled {
 ///
 /// When the settings cannot be read.
 pub(crate) fn enrolled(scope: Scope) -> Result<Option<Enrolled>, Error> {
-    let settings = Options::from_environment(scope, Vec::new())?.settings;
+    let settings = Options::from_environment(scope, Vec::new(), None)?.settings;
     let snapshot = Snapshot::read(&settings)?;
     let programs = settings::programs(snapshot.text()?).map_err(|fault| fault.at(&settings))?;
     let events = programs.len();

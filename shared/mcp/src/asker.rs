@@ -1,10 +1,9 @@
 //! Questions to the leading orchestrator, with whoever asks.
 
 use muster_bus::Bus;
-use muster_bus::service::RequestError;
-use muster_domain::names::SessionId;
+use muster_bus::service::{Credentials, RequestError};
 use muster_wire::api;
-use muster_wire::subject::{Caller, Operation, Request};
+use muster_wire::subject::{Caller, Operation, Request, Role};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -16,14 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ELECTION: Duration = Duration::from_secs(4);
 /// Pause between two such attempts.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// Who asks, beyond the caller that the hub vouches for.
-#[derive(Debug, Clone, Default)]
-pub struct Who {
-    /// The agent's session. It is told so that a decision can name it, and so that a session is refused what concerns itself;
-    /// nothing is ever granted for it.
-    pub session: Option<SessionId>,
-}
 
 /// Why there is no answer, in words for the model that asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +42,7 @@ impl Asker {
     /// Asks, and reads the answer.
     pub(crate) async fn ask<A: DeserializeOwned>(
         &self,
-        who: &Who,
+        who: &Credentials,
         operation: Operation,
         question: &impl Serialize,
     ) -> Result<A, Refused> {
@@ -61,14 +52,24 @@ impl Asker {
     }
 
     /// Asks, and gives the answer as it came.
-    pub(crate) async fn raw(&self, _who: &Who, operation: Operation, body: Vec<u8>) -> Result<Vec<u8>, Refused> {
+    pub(crate) async fn raw(&self, who: &Credentials, operation: Operation, body: Vec<u8>) -> Result<Vec<u8>, Refused> {
         let request = Request {
             operation,
             caller: self.caller.clone(),
         };
+        // A signature is for what needs one; any other question is answered without, whatever token was presented.
+        let operator = who.operator.clone().filter(|_| operation.role() == Role::Operator);
+        let shown = Credentials {
+            operator,
+            session: who.session.clone(),
+        };
         let until = Instant::now() + ELECTION;
         loop {
-            match self.bus.request(&request, body.clone().into(), PATIENCE).await {
+            match self
+                .bus
+                .request_as(&shown, &request, body.clone().into(), PATIENCE)
+                .await
+            {
                 Ok(answer) => return Ok(answer.into()),
                 // Nothing was asked yet: nobody leads at the moment, or the hub is just being connected.
                 Err(RequestError::NoOrchestrator | RequestError::Away(_)) if Instant::now() < until => {

@@ -1,11 +1,14 @@
 //! One call of a tool, from its arguments to the text that the model reads.
 
 use crate::arguments::Arguments;
-use crate::asker::{Asker, Refused, Who};
+use crate::asker::{Asker, Refused};
 use crate::host::{Ask, Hook, Host, HostError, Verdict};
 use crate::six;
 use crate::tools::Does;
+use muster_bus::service::Credentials;
 use muster_domain::names::SessionId;
+use muster_wire::api::{SessionDetail, SessionDetailRequest};
+use muster_wire::subject::Operation;
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::{Peer, RoleServer};
 use serde::Deserialize;
@@ -20,7 +23,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// Where a call is made.
 pub(crate) struct Call<'a> {
     pub(crate) asker: &'a Asker,
-    pub(crate) who: &'a Who,
+    pub(crate) who: &'a Credentials,
     pub(crate) host: Option<&'a dyn Host>,
     pub(crate) progress: Progress,
 }
@@ -44,6 +47,7 @@ impl Call<'_> {
             }
             Does::SessionList => six::session_list(self.asker, self.who, arguments).await?,
             Does::SessionStatus => six::session_status(self.asker, self.who, arguments).await?,
+            Does::SpanTree => self.span_tree(arguments.read()?).await?,
             Does::MemoryProtect => six::memory_protect(arguments)?,
             Does::HookEvent => self.hook_event(arguments.read()?).await?,
             Does::PermissionPrompt => self.permission_prompt(arguments.read()?).await?,
@@ -57,6 +61,18 @@ impl Call<'_> {
                 "{tool} needs the agent's own host: register `muster mcp` (stdio) instead of this address"
             ))
         })
+    }
+
+    /// kaizen's `get_session_span_tree`: the turns without any events.
+    async fn span_tree(&self, given: SpanTree) -> Result<Value, Refused> {
+        let request = SessionDetailRequest {
+            id: given.id,
+            host: None,
+            after_seq: None,
+            limit: Some(0),
+        };
+        let detail: SessionDetail = self.asker.ask(self.who, Operation::SessionsDetail, &request).await?;
+        Ok(json!({"id": detail.session.id, "host": detail.session.host, "turns": detail.turns}))
     }
 
     /// `hook_event`: `{received, session_id}`. The session need not be known, nor the event's name.
@@ -141,6 +157,11 @@ impl From<HostError> for Refused {
     fn from(error: HostError) -> Self {
         Self(error.0)
     }
+}
+
+#[derive(Deserialize)]
+struct SpanTree {
+    id: SessionId,
 }
 
 #[derive(Deserialize)]

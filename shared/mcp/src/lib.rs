@@ -20,9 +20,9 @@ mod six;
 mod stdio;
 mod tools;
 
-pub use asker::{Asker, Who};
+pub use asker::Asker;
 pub use host::{Ask, Hook, Host, HostError, Pending, Verdict};
 pub use http::service;
 pub use server::Server;
 pub use stdio::{StdioError, serve};
-pub use tools::{TOOLS, Tool};
+pub use tools::{Tool, tools};

@@ -1,13 +1,17 @@
 //! The server: what the protocol asks of it, without any state of a connection.
 
 use crate::arguments::Arguments;
-use crate::asker::{Asker, Who};
+use crate::asker::Asker;
 use crate::call::{Call, Progress};
 use crate::host::Host;
-use crate::tools::{TOOLS, Tool};
+use crate::tools::{Tool, tools};
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use muster_bus::operator::Key;
+use muster_bus::service::Credentials;
 use muster_domain::names::SessionId;
 use muster_telemetry::propagation;
+use muster_wire::subject::Role;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData, Implementation, ListToolsResult,
     PaginatedRequestParams, ServerCapabilities, ServerConfig,
@@ -29,7 +33,7 @@ pub struct Server(Arc<Inner>);
 struct Inner {
     asker: Asker,
     /// Whom calls come from where the transport does not say: over standard input, one agent's session.
-    who: Who,
+    who: Credentials,
     host: Option<Box<dyn Host>>,
 }
 
@@ -43,7 +47,7 @@ impl std::fmt::Debug for Server {
 
 impl Server {
     /// For an agent on this host, which started this program.
-    pub fn on_host(asker: Asker, who: Who, host: impl Host) -> Self {
+    pub fn on_host(asker: Asker, who: Credentials, host: impl Host) -> Self {
         Self(Arc::new(Inner {
             asker,
             who,
@@ -55,23 +59,28 @@ impl Server {
     pub fn over_http(asker: Asker) -> Self {
         Self(Arc::new(Inner {
             asker,
-            who: Who::default(),
+            who: Credentials::default(),
             host: None,
         }))
     }
 
     /// Who asks this time.
-    fn who(&self, context: &RequestContext<RoleServer>) -> Who {
+    fn who(&self, context: &RequestContext<RoleServer>) -> Credentials {
         let Some(parts) = context.extensions.get::<Parts>() else {
             return self.0.who.clone();
         };
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        Who {
+        let bearer = header(AUTHORIZATION.as_str())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token);
+        Credentials {
+            operator: bearer.and_then(|token| Key::new(token).ok()),
             session: header(SESSION).and_then(|id| SessionId::new(id).ok()),
         }
     }
 
-    async fn call(&self, tool: &'static Tool, given: CallToolRequestParams, call: Call<'_>) -> CallToolResult {
+    async fn call(&self, tool: Tool, given: CallToolRequestParams, call: Call<'_>) -> CallToolResult {
         let started = Instant::now();
         let outcome = call.run(tool.does, Arguments::new(given.arguments)).await;
         let (session, took) = (call.who.session.as_ref().map(SessionId::as_str), started.elapsed());
@@ -90,7 +99,7 @@ impl Server {
     }
 }
 
-fn span(tool: &Tool, who: &Who, meta: &model::RequestMetaObject) -> Span {
+fn span(tool: &Tool, who: &Credentials, meta: &model::RequestMetaObject) -> Span {
     let span = info_span!(
         "call",
         otel.name = format!("tools/call {}", tool.name),
@@ -120,15 +129,18 @@ impl ServerHandler for Server {
     async fn list_tools(
         &self,
         _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        // What is refused anyway is not worth a place in a model's context.
+        let operator = self.who(&context).operator.is_some();
+        let offered = tools().filter(|tool| operator || tool.role() != Role::Operator);
         Ok(ListToolsResult::with_all_items(
-            TOOLS.iter().map(Tool::listed).collect(),
+            offered.map(|tool| tool.listed()).collect(),
         ))
     }
 
     fn get_tool(&self, name: &str) -> Option<model::Tool> {
-        Tool::named(name).map(Tool::listed)
+        Tool::named(name).map(|tool| tool.listed())
     }
 
     async fn call_tool(
@@ -143,7 +155,7 @@ impl ServerHandler for Server {
             ));
         };
         let who = self.who(&context);
-        let span = span(tool, &who, &context.meta);
+        let span = span(&tool, &who, &context.meta);
         let call = Call {
             asker: &self.0.asker,
             who: &who,

@@ -4,7 +4,8 @@
 //! A status of its own vocabulary is given for each of our states; `Paused` is one that no agent we know has.
 
 use crate::arguments::Arguments;
-use crate::asker::{Asker, Refused, Who};
+use crate::asker::{Asker, Refused};
+use muster_bus::service::Credentials;
 use muster_domain::memory::{self, Thresholds};
 use muster_domain::names::SessionId;
 use muster_domain::state::SessionState;
@@ -16,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// `session_list`: an array of sessions, all of them.
-pub(crate) async fn session_list(asker: &Asker, who: &Who, arguments: Arguments) -> Result<Value, Refused> {
+pub(crate) async fn session_list(asker: &Asker, who: &Credentials, arguments: Arguments) -> Result<Value, Refused> {
     let Nothing {} = arguments.read()?;
     let mut filter = SessionsListRequest {
         limit: Some(PAGE_ROWS_MAX),
@@ -34,7 +35,7 @@ pub(crate) async fn session_list(asker: &Asker, who: &Who, arguments: Arguments)
 }
 
 /// `session_status`: `{session, memory, delegation_count, delegations}`.
-pub(crate) async fn session_status(asker: &Asker, who: &Who, arguments: Arguments) -> Result<Value, Refused> {
+pub(crate) async fn session_status(asker: &Asker, who: &Credentials, arguments: Arguments) -> Result<Value, Refused> {
     let OfSession { session_id } = arguments.read()?;
     let request = SessionRequest {
         id: session_id,

@@ -4,12 +4,12 @@
 //! `muster-wire`. The others are listed with their schema here.
 
 use muster_wire::schema;
-use muster_wire::subject::Operation;
+use muster_wire::subject::{Operation, Role};
 use rmcp::model::{self, ToolAnnotations};
 use serde_json::{Value, json};
 
 /// A tool.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Tool {
     /// Its name.
     pub name: &'static str,
@@ -27,6 +27,8 @@ pub(crate) enum Does {
     SessionList,
     /// trusty-mpm's status of one session.
     SessionStatus,
+    /// The spans of one session.
+    SpanTree,
     /// What a context's fill asks for.
     MemoryProtect,
     /// Takes a hook.
@@ -35,21 +37,25 @@ pub(crate) enum Does {
     PermissionPrompt,
 }
 
-/// Every tool, in the order in which they are listed.
-pub const TOOLS: &[Tool] = &[
-    Tool {
-        name: "session_list",
-        description: "List the coding-agent sessions of all hosts.",
-        does: Does::SessionList,
-    },
-    Tool {
-        name: "session_status",
-        description: "One session: its status, memory and delegations.",
-        does: Does::SessionStatus,
-    },
+/// Operations whose tool is not the operation as it is, and what that tool is for.
+const SHAPED: &[(Operation, Does, &str)] = &[
+    (
+        Operation::SessionsList,
+        Does::SessionList,
+        "The coding-agent sessions of all hosts.",
+    ),
+    (
+        Operation::SessionsStatus,
+        Does::SessionStatus,
+        "One session: status, memory, delegations.",
+    ),
+];
+
+/// Tools beside the table of operations.
+const FURTHER: &[Tool] = &[
     Tool {
         name: "memory_protect",
-        description: "Tell whether a context of this fill should be compacted.",
+        description: "Whether a context of this fill should be compacted.",
         does: Does::MemoryProtect,
     },
     Tool {
@@ -63,35 +69,63 @@ pub const TOOLS: &[Tool] = &[
         does: Does::PermissionPrompt,
     },
     Tool {
-        name: "session_detail",
-        description: "One session with its turns as trees of spans, and a page of its events.",
+        name: "kaizen_sessions_list",
+        description: "Sessions, paged and filtered, in rows with cost and tokens.",
+        does: Does::Operation(Operation::SessionsList),
+    },
+    Tool {
+        name: "kaizen_session_show",
+        description: "One session with turns, spans and paged events.",
         does: Does::Operation(Operation::SessionsDetail),
     },
     Tool {
-        name: "host_list",
-        description: "List the hosts, and whether each reports.",
-        does: Does::Operation(Operation::HostsList),
-    },
-    Tool {
-        name: "orchestrator_status",
-        description: "How the orchestrator is: its leader, its place in the log, its last error.",
-        does: Does::Operation(Operation::Status),
+        name: "get_session_span_tree",
+        description: "The turns of one session as trees of spans, with the cost of each subtree.",
+        does: Does::SpanTree,
     },
 ];
 
+/// Every tool, in the order in which they are listed.
+pub fn tools() -> impl Iterator<Item = Tool> {
+    let of_operations = Operation::ALL.iter().filter_map(|operation| {
+        let as_it_is = (*operation, Does::Operation(*operation), operation.about());
+        let (_, does, description) = SHAPED
+            .iter()
+            .find(|(of, ..)| of == operation)
+            .copied()
+            .unwrap_or(as_it_is);
+        Some(Tool {
+            name: operation.tool()?,
+            description,
+            does,
+        })
+    });
+    of_operations.chain(FURTHER.iter().copied())
+}
+
 impl Tool {
     /// The tool of this name.
-    pub(crate) fn named(name: &str) -> Option<&'static Self> {
-        TOOLS.iter().find(|tool| tool.name == name)
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        tools().find(|tool| tool.name == name)
     }
 
-    /// The operation it stands for; none where it is more, or does without the orchestrator.
+    /// The operation it stands for; none where it does without the orchestrator.
     pub const fn operation(&self) -> Option<Operation> {
         match self.does {
             Does::Operation(operation) => Some(operation),
             Does::SessionList => Some(Operation::SessionsList),
             Does::SessionStatus => Some(Operation::SessionsStatus),
+            Does::SpanTree => Some(Operation::SessionsDetail),
             Does::MemoryProtect | Does::HookEvent | Does::PermissionPrompt => None,
+        }
+    }
+
+    /// What its caller must be.
+    pub const fn role(&self) -> Role {
+        match (self.operation(), self.does) {
+            (Some(operation), _) => operation.role(),
+            (None, Does::MemoryProtect) => Role::Viewer,
+            (None, _) => Role::Agent,
         }
     }
 
@@ -103,6 +137,7 @@ impl Tool {
             Does::Operation(operation) => schema::request(operation).unwrap_or_else(|| schema::object(json!({}), &[])),
             Does::SessionList => schema::object(json!({}), &[]),
             Does::SessionStatus => schema::object(json!({"session_id": session}), &["session_id"]),
+            Does::SpanTree => schema::object(json!({"id": session}), &["id"]),
             Does::MemoryProtect => schema::object(
                 json!({
                     "session_id": session,
@@ -130,14 +165,12 @@ impl Tool {
         }
     }
 
-    fn only_reads(&self) -> bool {
-        !matches!(self.does, Does::HookEvent | Does::PermissionPrompt)
-    }
-
     /// As the protocol lists it.
     pub(crate) fn listed(&self) -> model::Tool {
         let schema = self.schema().as_object().cloned().unwrap_or_default();
-        let annotations = ToolAnnotations::new().read_only(self.only_reads()).open_world(false);
+        let annotations = ToolAnnotations::new()
+            .read_only(self.role() == Role::Viewer)
+            .open_world(false);
         model::Tool::new(self.name, self.description, schema).with_annotations(annotations)
     }
 }
@@ -149,9 +182,9 @@ mod tests {
 
     #[test]
     fn each_name_stands_for_one_tool_and_says_what_it_takes() {
-        let names: BTreeSet<_> = TOOLS.iter().map(|tool| tool.name).collect();
-        assert_eq!(names.len(), TOOLS.len());
-        for tool in TOOLS {
+        let names: BTreeSet<_> = tools().map(|tool| tool.name).collect();
+        assert_eq!(names.len(), tools().count());
+        for tool in tools() {
             let schema = tool.schema();
             assert_eq!(schema["type"], "object", "{}", tool.name);
             for required in schema["required"].as_array().unwrap() {

@@ -4,6 +4,8 @@
 //! request's type, so that neither can gain or lose a member alone.
 
 use crate::subject::Operation;
+use muster_domain::policy::ActionFamily;
+use muster_domain::state::SessionState;
 use serde_json::{Value, json};
 
 /// Writes a schema.
@@ -18,6 +20,20 @@ const REQUESTS: &[(Operation, Write)] = &[
     (Operation::SessionsDetail, sessions_detail),
     (Operation::HostsList, hosts_list),
     (Operation::AuditDigest, audit_digest),
+    (Operation::ApprovalsList, approvals_list),
+    (Operation::ApprovalsGet, approvals_get),
+    (Operation::ApprovalsResolve, approvals_resolve),
+    (Operation::CircuitsStatus, circuits_status),
+    (Operation::CircuitsProbe, circuits_probe),
+    (Operation::CircuitsReset, circuits_reset),
+    (Operation::PolicyShow, nothing),
+    (Operation::PolicyActivate, policy_activate),
+    (Operation::PolicyCheck, policy_check),
+    (Operation::SessionsLeases, sessions_leases),
+    (Operation::SessionsStart, sessions_start),
+    (Operation::SessionsHeartbeat, sessions_heartbeat),
+    (Operation::SessionsClear, sessions_clear),
+    (Operation::SessionsTakeover, sessions_takeover),
 ];
 
 /// The schema of an operation's request.
@@ -56,6 +72,10 @@ fn cursor() -> Value {
     text("next_cursor of the page before")
 }
 
+fn request_id() -> Value {
+    text("names this request, so that it can be repeated")
+}
+
 fn nothing() -> Value {
     object(json!({}), &[])
 }
@@ -66,10 +86,7 @@ fn hello() -> Value {
 }
 
 fn sessions_list() -> Value {
-    let states: Vec<&str> = muster_domain::state::SessionState::ALL
-        .iter()
-        .map(|state| state.as_str())
-        .collect();
+    let states: Vec<&str> = SessionState::ALL.iter().map(|state| state.as_str()).collect();
     let properties = json!({
         "cursor": cursor(),
         "limit": rows(),
@@ -108,6 +125,140 @@ fn audit_digest() -> Value {
         json!({"at_seq": count("after which log sequence; wherever the state is without it")}),
         &[],
     )
+}
+
+fn approvals_list() -> Value {
+    let properties = json!({
+        "state": {"enum": ["open", "all"], "description": "those that wait, which is the default, or all"},
+        "session": text("only of this session"),
+        "host": text("only on this host"),
+        "cursor": cursor(),
+        "limit": rows(),
+    });
+    object(properties, &[])
+}
+
+fn approvals_get() -> Value {
+    object(json!({"id": text("the approval's id")}), &["id"])
+}
+
+fn approvals_resolve() -> Value {
+    let properties = json!({
+        "id": text("the approval's id"),
+        "decision": {"enum": ["approve", "deny"]},
+        "reason": text("in the operator's words; a denied agent reads them"),
+        "scope": {"enum": ["once", "session"], "description": "session allows calls like it until the session ends"},
+        "interrupt": {"type": "boolean", "description": "a denied agent shall stop, instead of trying something else"},
+        "answers": {"type": "object", "description": "the answers to an agent's questions: label by question"},
+        "updated_input": {"type": "object", "description": "the input that the tool shall run with instead"},
+        "request_id": request_id(),
+    });
+    object(properties, &["id", "decision"])
+}
+
+fn circuits_status() -> Value {
+    object(
+        json!({"agent": text("name of the agent, as in code-reviewer; all without it")}),
+        &[],
+    )
+}
+
+fn circuits_probe() -> Value {
+    let properties = json!({
+        "agent": text("name of the agent"),
+        "session": text("the session that wants to run it"),
+        "tool_use_id": text("the call, where the agent names calls"),
+        "delegation_id": text("the delegation that the call is made for"),
+    });
+    object(properties, &["agent", "session"])
+}
+
+fn circuits_reset() -> Value {
+    object(
+        json!({"agent": text("name of the agent"), "request_id": request_id()}),
+        &["agent"],
+    )
+}
+
+fn policy_activate() -> Value {
+    let source = object(
+        json!({"name": text("the file's name"), "text": text("what it says")}),
+        &["name", "text"],
+    );
+    let properties = json!({
+        "name": text("what the rules are called"),
+        "sources": {"type": "array", "items": source, "description": "none puts no rule in force"},
+        "expected_fingerprint": text("of what they replace, empty for nothing; whatever there is without it"),
+        "request_id": request_id(),
+    });
+    object(properties, &["sources"])
+}
+
+fn policy_check() -> Value {
+    let families: Vec<&str> = ActionFamily::ALL.iter().map(|family| family.as_str()).collect();
+    let properties = json!({
+        "action": {"enum": families, "description": "the action's family; without it, the tool call says"},
+        "tool": text("the tool that would run, as in Bash"),
+        "input": {"description": "what it would be called with"},
+        "session": text("whose action it is"),
+        "host": text("where that session runs"),
+        "agent": text("the product that runs it, as in claude-code"),
+        "cwd": text("where it would run; without it, where the session is"),
+        "summary": text("in a sentence, what it is for: shown to whoever approves"),
+        "dry_run": {"type": "boolean", "description": "only tell; ask nobody to approve"},
+        "wait_ms": count("for how long an approval is waited for; without it, ten minutes"),
+        "request_id": request_id(),
+    });
+    object(properties, &[])
+}
+
+fn sessions_leases() -> Value {
+    let properties = json!({
+        "workspace": text("only this one"),
+        "cursor": text("workspace of the last row of the page before"),
+        "limit": rows(),
+    });
+    object(properties, &[])
+}
+
+/// What every write of a lease says, and what this one says beyond it.
+fn lease(beyond: Value) -> Value {
+    let mut properties = json!({
+        "workspace": text("on what is worked"),
+        "profile": text("whose work"),
+        "actor_id": text("who writes"),
+        "session_id": text("for which piece of work"),
+        "expected_revision": count("at which revision; another one is a conflict"),
+        "host": text("the host it is held from; a host that asks is that host"),
+        "request_id": request_id(),
+    });
+    if let (Value::Object(properties), Value::Object(beyond)) = (&mut properties, beyond) {
+        properties.extend(beyond);
+    }
+    object(properties, &["workspace"])
+}
+
+fn sessions_start() -> Value {
+    let beyond = json!({
+        "mode": {"enum": ["general", "research", "implement"], "description": "what kind of work"},
+        "owner_kind": {"enum": ["interactive", "runtime_worker", "runtime_supervisor"], "description": "who keeps it"},
+        "supervisor_id": text("who supervises"),
+        "lease_seconds": count("how long one heartbeat keeps it; a program has to say"),
+        "recover_stale": {"type": "boolean", "description": "go on with one's own work although it went stale"},
+    });
+    lease(beyond)
+}
+
+fn sessions_heartbeat() -> Value {
+    lease(json!({"activity": text("what is being done, in at most 280 characters")}))
+}
+
+fn sessions_clear() -> Value {
+    lease(json!({"reason": text("why")}))
+}
+
+fn sessions_takeover() -> Value {
+    lease(json!({"reason": text("why; it has to be said")}))
 }
 
 #[cfg(test)]

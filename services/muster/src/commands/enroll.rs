@@ -4,6 +4,7 @@ use crate::args::Global;
 use crate::enroll::{self, Options, Outcome, Report, Scope};
 use crate::output;
 use muster_runtime::exit::Failure;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -16,6 +17,9 @@ pub(crate) struct Args {
     /// Block the action when the hook fails at this event, as in PreToolUse; may be repeated
     #[arg(long, value_name = "EVENT", num_args = 1.., action = clap::ArgAction::Append)]
     fail_closed: Vec<String>,
+    /// Give the agent muster's tools too: add `muster mcp` to its servers, with the hub named here
+    #[arg(long)]
+    mcp: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -49,14 +53,32 @@ impl From<Where> for Scope {
 
 pub(crate) fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let Agent::ClaudeCode = args.agent;
-    let options = Options::from_environment(args.scope.into(), args.fail_closed)?;
+    let tools = args.mcp.then(|| hub_flags(global));
+    let options = Options::from_environment(args.scope.into(), args.fail_closed, tools)?;
     print(&enroll::run(&options).map_err(refused)?, global)
 }
 
 pub(crate) fn leave(args: LeaveArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let Agent::ClaudeCode = args.agent;
-    let options = Options::from_environment(args.scope.into(), Vec::new())?;
+    let options = Options::from_environment(args.scope.into(), Vec::new(), Some(Vec::new()))?;
     print(&enroll::unenroll(&options).map_err(refused)?, global)
+}
+
+/// The hub as it is named now; an agent's own environment may name none.
+fn hub_flags(global: &Global) -> Vec<String> {
+    let file = |path: &PathBuf| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        path.to_string_lossy().into_owned()
+    };
+    let flags = [
+        ("--nats", global.nats.clone()),
+        ("--nats-credentials", global.nats_credentials.as_ref().map(file)),
+        ("--nats-ca", global.nats_ca.as_ref().map(file)),
+    ];
+    let given = flags
+        .into_iter()
+        .filter_map(|(flag, value)| Some([flag.to_owned(), value?]));
+    given.flatten().collect()
 }
 
 /// What the user asked for, or the file he has, is at fault; only I/O is not.
@@ -94,6 +116,18 @@ fn print(report: &Report, global: &Global) -> anyhow::Result<ExitCode> {
             "blocking when the hook fails: {}",
             report.fail_closed.join(", ")
         ));
+    }
+    if let Some(tools) = &report.tools {
+        let file = tools.file.display();
+        output::line(&match tools.outcome {
+            Outcome::Enrolled | Outcome::Updated => {
+                format!("tools: added to {file}, which starts {}", tools.command.join(" "))
+            }
+            Outcome::AlreadyEnrolled => format!("tools: already in {file}; nothing changed"),
+            Outcome::Restored => format!("tools: {file} is again what it was, byte for byte"),
+            Outcome::Removed => format!("tools: taken out of {file}; what else changed there stays"),
+            Outcome::NotEnrolled => format!("tools: not in {file}"),
+        });
     }
     for skipped in &report.skipped {
         output::line(&format!("not {}: {}", skipped.event, skipped.reason));

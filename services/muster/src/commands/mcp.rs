@@ -10,10 +10,13 @@ use crate::args::Global;
 use crate::{hub, socket};
 use anyhow::Context as _;
 use ingest::Ingest;
+use muster_bus::operator::Key;
+use muster_bus::service::Credentials;
 use muster_bus::{Bus, Options};
 use muster_domain::names::SessionId;
-use muster_mcp::{Asker, Server, Who};
+use muster_mcp::{Asker, Server};
 use muster_runtime::drain::Drain;
+use muster_runtime::exit::Failure;
 use muster_runtime::signal;
 use muster_wire::subject::Caller;
 use std::path::PathBuf;
@@ -49,7 +52,8 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         wait: Duration::from_secs(args.prompt_wait),
     };
     let session = std::env::var(SESSION).ok();
-    let who = Who {
+    let who = Credentials {
+        operator: operator(global)?,
         session: session.and_then(|id| SessionId::new(&id).ok()),
     };
     let mut options = Options::new(hub::url(global), format!("mcp/{}", std::process::id()));
@@ -66,4 +70,16 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let _ = tokio::time::timeout(GRACE, bus.drain()).await;
     served?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The operator's token, if the command line itself names its file: an agent's environment is not asked for one, so that no
+/// agent becomes an operator by being started from an operator's terminal.
+fn operator(global: &Global) -> anyhow::Result<Option<Key>> {
+    const FLAG: &str = "--operator-token";
+    let named = std::env::args().any(|word| word.split('=').next() == Some(FLAG));
+    let Some(file) = global.operator_token.as_ref().filter(|_| named) else {
+        return Ok(None);
+    };
+    let key = Key::read(file).map_err(|error| Failure::Usage(format!("{FLAG} {}: {error}", file.display())))?;
+    Ok(Some(key))
 }

@@ -45,6 +45,15 @@ impl Launcher {
     }
 }
 
+/// The tools, as an agent is told of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tools {
+    /// Its list of servers.
+    pub(crate) file: PathBuf,
+    /// What it starts.
+    pub(crate) argv: Vec<String>,
+}
+
 impl Options {
     /// As the command line means it: the environment says where home and state are, the running
     /// program says what to install.
@@ -52,16 +61,31 @@ impl Options {
     /// # Errors
     ///
     /// [`Error::NoPlace`] when neither `HOME` nor the more specific variable is set.
-    pub(crate) fn from_environment(scope: Scope, fail_closed: Vec<String>) -> Result<Self, Error> {
+    pub(crate) fn from_environment(
+        scope: Scope,
+        fail_closed: Vec<String>,
+        tools: Option<Vec<String>>,
+    ) -> Result<Self, Error> {
         let io = |action, path: &str| {
             let path = PathBuf::from(path);
             move |source| Error::Io { action, path, source }
         };
         let cwd = std::env::current_dir().map_err(io("find", "."))?;
         let muster = std::env::current_exe().map_err(io("find", "muster"))?;
-        Self::new(scope, fail_closed, Launcher::beside(muster), &cwd, &|name| {
-            std::env::var_os(name)
-        })
+        let env = |name: &str| std::env::var_os(name);
+        let argv = tools.map(|flags| {
+            let words = [muster.to_string_lossy().into_owned(), "mcp".to_owned()];
+            words.into_iter().chain(flags).collect()
+        });
+        let mut options = Self::new(scope, fail_closed, Launcher::beside(muster), &cwd, &env)?;
+        options.tools = match argv {
+            None => None,
+            Some(argv) => Some(Tools {
+                file: servers_file(scope, &cwd, &env)?,
+                argv,
+            }),
+        };
+        Ok(options)
     }
 
     pub(super) fn new(
@@ -85,7 +109,22 @@ impl Options {
             settings: cwd.join(config).join("settings.json"),
             launcher,
             fail_closed,
+            tools: None,
             state: state.join("muster/enroll"),
         })
     }
+}
+
+/// Where Claude Code keeps its servers: with what else it remembers of its user, or beside the project.
+fn servers_file(scope: Scope, cwd: &Path, env: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
+    let set = |name| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = match scope {
+        Scope::Project => return Ok(cwd.join(".mcp.json")),
+        Scope::User => set("CLAUDE_CONFIG_DIR").or_else(|| set("HOME")),
+    };
+    let folder = folder.ok_or(Error::NoPlace {
+        what: "Claude Code's list of servers",
+        variable: "CLAUDE_CONFIG_DIR or HOME",
+    })?;
+    Ok(cwd.join(folder).join(".claude.json"))
 }

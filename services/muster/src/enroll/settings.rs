@@ -227,7 +227,7 @@ fn take_out(hooks: &CstObject, event: &str, keep_empty: &dyn Fn(&str) -> bool) -
     Ok(changed)
 }
 
-fn parse(text: &str) -> Result<CstRootNode, Fault> {
+pub(super) fn parse(text: &str) -> Result<CstRootNode, Fault> {
     let strict = serde_json::from_str::<serde::de::IgnoredAny>(text);
     let tree = CstRootNode::parse(text, &ParseOptions::default());
     match (strict, tree) {
@@ -239,7 +239,7 @@ fn parse(text: &str) -> Result<CstRootNode, Fault> {
     }
 }
 
-fn shape(at: &str, expected: &'static str) -> Fault {
+pub(super) fn shape(at: &str, expected: &'static str) -> Fault {
     Fault::Shape {
         at: at.to_owned(),
         expected,
@@ -307,7 +307,7 @@ fn json(ours: &Handler) -> Value {
     handler
 }
 
-fn input(value: Value) -> CstInputValue {
+pub(super) fn input(value: Value) -> CstInputValue {
     match value {
         Value::Null => CstInputValue::Null,
         Value::Bool(value) => CstInputValue::Bool(value),

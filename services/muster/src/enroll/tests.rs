@@ -306,3 +306,51 @@ fn places_follow_scope_and_environment() {
     }
     assert!(matches!(place(Scope::User, &[]), Err(Error::NoPlace { .. })));
 }
+
+#[test]
+fn the_tools_come_and_go_without_a_trace() {
+    for text in [
+        None,
+        Some("{\n\t\"userID\":  \"x\"\n}"),
+        Some("{\"mcpServers\": {\"a\": {\"command\": \"b\"}}}"),
+    ] {
+        let home = Home::with_settings(OWN);
+        let file = home.path(".claude.json");
+        if let Some(text) = text {
+            fs::write(&file, text).unwrap();
+        }
+        let mut options = home.options();
+        options.tools = Some(Tools {
+            file: file.clone(),
+            argv: ["/opt/muster", "mcp", "--nats", "nats://hub:4222"]
+                .map(str::to_owned)
+                .to_vec(),
+        });
+        let told = |result: Result<Report, Error>| result.unwrap().tools.map(|tools| tools.outcome);
+        assert_eq!(told(run(&options)), Some(Outcome::Enrolled));
+        let written: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        assert_eq!(written["mcpServers"]["muster"]["args"][2], "nats://hub:4222");
+        assert_eq!(told(run(&options)), Some(Outcome::AlreadyEnrolled));
+        assert_eq!(told(unenroll(&options)), Some(Outcome::Restored));
+        assert_eq!(fs::read_to_string(&file).ok().as_deref(), text);
+        assert_eq!((home.text(), home.left_in_state()), (OWN.to_owned(), 0));
+        assert_eq!(
+            told(unenroll(&options)),
+            None,
+            "nothing is said of what was never there"
+        );
+    }
+}
+
+#[test]
+fn a_list_of_servers_that_cannot_be_merged_leaves_the_settings_alone() {
+    let home = Home::with_settings(OWN);
+    fs::write(home.path(".claude.json"), "{ // mine\n}").unwrap();
+    let mut options = home.options();
+    options.tools = Some(Tools {
+        file: home.path(".claude.json"),
+        argv: vec!["/opt/muster".to_owned(), "mcp".to_owned()],
+    });
+    assert!(matches!(run(&options), Err(Error::Comments { .. })));
+    assert_eq!(home.text(), OWN);
+}

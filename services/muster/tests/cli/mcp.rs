@@ -316,3 +316,50 @@ async fn pages_of_other_origins_and_rebound_names_are_refused() {
     assert_eq!(with("Origin", "https://console.example"), 200);
     assert_eq!(with("Origin", base), 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_an_operator_may_do_needs_the_operators_token_everywhere() {
+    let place = Place::new();
+    let (_up, running) = place.started(&[]).await;
+    let base = running["orchestrator"].as_str().unwrap();
+    let token = std::fs::read_to_string(place.path("state/muster/operator.token")).unwrap();
+    let bearer = format!("Bearer {}", token.trim());
+    let unknown = json!({"id": "0198f3c2-0000-7000-8000-00000000000a", "decision": "approve"});
+    let resolve = call(1, "approval_resolve", unknown.clone());
+    let resolve_as = |authorization: Option<&str>| {
+        let mut headers = current("tools/call", Some("approval_resolve"));
+        headers.extend(authorization.map(|value| ("Authorization", value)));
+        refusal(&post(base, &headers, &resolve).1)
+    };
+    assert!(resolve_as(None).contains("operator's token"));
+    let wrong = resolve_as(Some("Bearer 0123456789abcdef0123456789abcdef"));
+    assert!(wrong.contains("not this orchestrator's"), "{wrong}");
+    let admitted = resolve_as(Some(&bearer));
+    assert!(admitted.contains("no such approval"), "{admitted}");
+
+    // Such a tool is offered to whom it may serve; any other question is answered whatever token comes with it.
+    let listed = |authorization: &[(&'static str, &str)]| {
+        let mut headers = current("tools/list", None);
+        headers.extend(authorization);
+        let (status, listed) = post(base, &headers, &request(2, "tools/list", json!({"_meta": meta()})));
+        assert_eq!((status, &listed["result"]["cacheScope"]), (200, &json!("private")));
+        names(&listed).contains(&"approval_resolve")
+    };
+    assert!(!listed(&[]) && listed(&[("Authorization", &bearer)]));
+    let mut headers = current("tools/call", Some("host_list"));
+    headers.push(("Authorization", "Bearer 0123456789abcdef0123456789abcdef"));
+    assert!(told(&post(base, &headers, &call(3, "host_list", json!({}))).1)["hosts"].is_array());
+
+    // An agent that starts the server has no token, and its environment is not asked for one.
+    let mut command = place.muster(&["mcp"]);
+    command.env("MUSTER_OPERATOR_TOKEN_FILE", place.path("state/muster/operator.token"));
+    let mut talk = Talk::start(command);
+    let refused = refusal(&talk.ask(&call(1, "approval_resolve", unknown.clone())));
+    assert!(refused.contains("operator's token"), "{refused}");
+    talk.end();
+    let file = place.path("state/muster/operator.token");
+    let mut talk = Talk::start(place.muster(&["mcp", "--operator-token", file.to_str().unwrap()]));
+    let admitted = refusal(&talk.ask(&call(1, "approval_resolve", unknown)));
+    assert!(admitted.contains("no such approval"), "{admitted}");
+    talk.end();
+}

@@ -1,14 +1,22 @@
 use super::*;
 use crate::api::{
-    AuditDigestRequest, Cursor, HelloRequest, HostsListRequest, SessionDetailRequest, SessionRequest,
-    SessionsListRequest,
+    ApprovalRequest, ApprovalState, ApprovalsListRequest, ApprovalsResolveRequest, AuditDigestRequest,
+    CircuitsProbeRequest, CircuitsResetRequest, CircuitsStatusRequest, Cursor, HelloRequest, HostsListRequest,
+    LeaseTarget, LeasesListRequest, PolicyActivateRequest, PolicyCheckRequest, SessionDetailRequest, SessionRequest,
+    SessionsClearRequest, SessionsHeartbeatRequest, SessionsListRequest, SessionsStartRequest, SessionsTakeoverRequest,
+    Verdict,
 };
+use crate::edge::Source;
+use muster_domain::approval::{ApprovalId, Scope};
 use muster_domain::fleet::SessionKey;
-use muster_domain::names::{AgentName, HostName, SessionId};
+use muster_domain::lease::{Mode, OwnerKind};
+use muster_domain::names::{AgentName, HostName, Profile, SessionId, SubagentName, ToolCallId, Workspace};
+use muster_domain::policy::ActionFamily;
 use muster_domain::state::SessionState;
 use muster_domain::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::to_raw_value;
 use std::collections::BTreeSet;
 
 /// A request with every member set. No `..`: a new member makes this a compile error.
@@ -32,6 +40,30 @@ fn host() -> HostName {
 
 fn id() -> SessionId {
     SessionId::new("s1").unwrap()
+}
+
+fn approval() -> ApprovalId {
+    "0198f3c2-0000-7000-8000-00000000000a".parse().unwrap()
+}
+
+fn agent() -> SubagentName {
+    SubagentName::new("reviewer").unwrap()
+}
+
+fn workspace() -> Workspace {
+    Workspace::new("/w").unwrap()
+}
+
+fn target() -> LeaseTarget {
+    LeaseTarget {
+        workspace: workspace(),
+        profile: Some(Profile::new("p").unwrap()),
+        actor_id: Some("a".to_owned()),
+        session_id: Some(id()),
+        expected_revision: Some(1),
+        host: Some(host()),
+        request_id: Some("r1".to_owned()),
+    }
 }
 
 fn requests() -> Vec<Full> {
@@ -78,6 +110,118 @@ fn requests() -> Vec<Full> {
             },
         ),
         full(Operation::AuditDigest, &AuditDigestRequest { at_seq: Some(1) }),
+        full(
+            Operation::ApprovalsList,
+            &ApprovalsListRequest {
+                state: ApprovalState::All,
+                session: Some(id()),
+                host: Some(host()),
+                cursor: Some(approval()),
+                limit: Some(1),
+            },
+        ),
+        full(Operation::ApprovalsGet, &ApprovalRequest { id: approval() }),
+        full(
+            Operation::ApprovalsResolve,
+            &ApprovalsResolveRequest {
+                id: approval(),
+                decision: Verdict::Deny,
+                reason: Some("no".to_owned()),
+                scope: Scope::Session,
+                interrupt: true,
+                answers: Some(to_raw_value(&json!({})).unwrap()),
+                updated_input: Some(to_raw_value(&json!({})).unwrap()),
+                request_id: Some("r1".to_owned()),
+            },
+        ),
+        full(
+            Operation::CircuitsStatus,
+            &CircuitsStatusRequest { agent: Some(agent()) },
+        ),
+        full(
+            Operation::CircuitsProbe,
+            &CircuitsProbeRequest {
+                agent: agent(),
+                session: id(),
+                tool_use_id: Some(ToolCallId::new("t1").unwrap()),
+                delegation_id: Some(approval().event()),
+            },
+        ),
+        full(
+            Operation::CircuitsReset,
+            &CircuitsResetRequest {
+                agent: agent(),
+                request_id: Some("r1".to_owned()),
+            },
+        ),
+        full(
+            Operation::PolicyActivate,
+            &PolicyActivateRequest {
+                name: Some("n".to_owned()),
+                sources: vec![Source {
+                    name: "a.cedar".to_owned(),
+                    text: String::new(),
+                }],
+                expected_fingerprint: Some("f".to_owned()),
+                request_id: Some("r1".to_owned()),
+            },
+        ),
+        full(
+            Operation::PolicyCheck,
+            &PolicyCheckRequest {
+                action: Some(ActionFamily::ReadOnly),
+                tool: Some("Bash".to_owned()),
+                input: Some(json!({})),
+                session: Some(id()),
+                host: Some(host()),
+                agent: Some(AgentName::new("codex").unwrap()),
+                cwd: Some("/w".to_owned()),
+                summary: Some("s".to_owned()),
+                dry_run: true,
+                wait_ms: Some(1),
+                request_id: Some("r1".to_owned()),
+            },
+        ),
+        full(
+            Operation::SessionsLeases,
+            &LeasesListRequest {
+                workspace: Some(workspace()),
+                cursor: Some(workspace()),
+                limit: Some(1),
+            },
+        ),
+        full(
+            Operation::SessionsStart,
+            &SessionsStartRequest {
+                target: target(),
+                mode: Mode::Research,
+                owner_kind: Some(OwnerKind::Interactive),
+                supervisor_id: Some("s".to_owned()),
+                lease_seconds: Some(1),
+                recover_stale: true,
+            },
+        ),
+        full(
+            Operation::SessionsHeartbeat,
+            &SessionsHeartbeatRequest {
+                target: target(),
+                activity: Some("a".to_owned()),
+            },
+        ),
+        full(
+            Operation::SessionsClear,
+            &SessionsClearRequest {
+                target: target(),
+                reason: Some("r".to_owned()),
+            },
+        ),
+        full(
+            Operation::SessionsTakeover,
+            &SessionsTakeoverRequest {
+                target: target(),
+                reason: "r".to_owned(),
+            },
+        ),
     ]
 }
 

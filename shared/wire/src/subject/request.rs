@@ -20,11 +20,25 @@ pub enum Role {
     Operator,
 }
 
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Viewer => "viewer",
+            Self::Agent => "agent",
+            Self::Operator => "operator",
+        })
+    }
+}
+
 macro_rules! operations {
-    ($($(#[$doc:meta])* $variant:ident = $noun:literal . $verb:literal, $role:ident;)+) => {
-        /// What can be asked of the orchestrator.
+    ($(
+        $(#[doc = $about:literal])+
+        $variant:ident = $noun:literal . $verb:literal, $role:ident $(, tool $tool:literal)? $(, cli $cli:literal)?;
+    )+) => {
+        /// What can be asked of the orchestrator: the one table from which its subject, its tool for agents and its command
+        /// follow.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Operation { $($(#[$doc])* $variant,)+ }
+        pub enum Operation { $($(#[doc = $about])+ $variant,)+ }
 
         impl Operation {
             /// Every operation.
@@ -39,21 +53,44 @@ macro_rules! operations {
             pub const fn role(self) -> Role {
                 match self { $(Self::$variant => Role::$role,)+ }
             }
+
+            /// What it is, in a sentence.
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($about),+).trim_ascii(),)+ }
+            }
+
+            /// The tool by which agents ask for it, where they may.
+            pub const fn tool(self) -> Option<&'static str> {
+                match self { $(Self::$variant => first(&[$($tool)?]),)+ }
+            }
+
+            /// The command that asks for it, as in `sessions list`.
+            pub const fn command(self) -> Option<&'static str> {
+                match self { $(Self::$variant => first(&[$($cli)?]),)+ }
+            }
         }
     };
+}
+
+/// What an optional part of a row says.
+const fn first(given: &[&'static str]) -> Option<&'static str> {
+    match given {
+        [] => None,
+        [said, ..] => Some(said),
+    }
 }
 
 operations! {
     /// Version range and identity.
     Hello = "service"."hello", Viewer;
     /// Uptime, position in the log, queue depth, last error.
-    Status = "service"."status", Viewer;
+    Status = "service"."status", Viewer, tool "orchestrator_status";
     /// Sessions, paged and filtered.
-    SessionsList = "sessions"."list", Viewer;
+    SessionsList = "sessions"."list", Viewer, tool "session_list", cli "sessions list";
     /// One session, as the list shows it.
-    SessionsStatus = "sessions"."status", Viewer;
+    SessionsStatus = "sessions"."status", Viewer, tool "session_status";
     /// One session with turns, spans and paged events.
-    SessionsDetail = "sessions"."detail", Viewer;
+    SessionsDetail = "sessions"."detail", Viewer, tool "session_detail", cli "sessions show";
     /// Who works on which workspace.
     SessionsLeases = "sessions"."leases", Viewer;
     /// Begins work on a workspace, or goes on with it.
@@ -65,27 +102,27 @@ operations! {
     /// Takes work over from a program that does not keep it.
     SessionsTakeover = "sessions"."takeover", Agent;
     /// Hosts.
-    HostsList = "hosts"."list", Viewer;
+    HostsList = "hosts"."list", Viewer, tool "host_list";
     /// The digest of the folded state at a position, for audits.
-    AuditDigest = "audit"."digest", Viewer;
+    AuditDigest = "audit"."digest", Viewer, cli "audit";
     /// The rules in force.
-    PolicyShow = "policy"."show", Viewer;
+    PolicyShow = "policy"."show", Viewer, tool "policy_show";
     /// Rules into force, in place of others.
     PolicyActivate = "policy"."activate", Operator;
     /// Whether an action may happen.
-    PolicyCheck = "policy"."check", Agent;
+    PolicyCheck = "policy"."check", Agent, tool "policy_check";
     /// What waits for somebody's answer, paged and filtered.
-    ApprovalsList = "approvals"."list", Viewer;
+    ApprovalsList = "approvals"."list", Viewer, tool "approval_list", cli "approvals";
     /// One approval, open or answered.
-    ApprovalsGet = "approvals"."get", Viewer;
+    ApprovalsGet = "approvals"."get", Viewer, tool "approval_get", cli "approvals show";
     /// The answer to one.
-    ApprovalsResolve = "approvals"."resolve", Operator;
+    ApprovalsResolve = "approvals"."resolve", Operator, tool "approval_resolve", cli "approve";
     /// Circuits, of one agent or of all.
-    CircuitsStatus = "circuits"."status", Viewer;
+    CircuitsStatus = "circuits"."status", Viewer, tool "circuit_breaker_status";
     /// Whether a run of an agent whose circuit is open may go ahead, as its one probe.
     CircuitsProbe = "circuits"."probe", Agent;
     /// Forgive an agent what it failed at.
-    CircuitsReset = "circuits"."reset", Operator;
+    CircuitsReset = "circuits"."reset", Operator, tool "circuit_reset";
 }
 
 impl fmt::Display for Operation {
