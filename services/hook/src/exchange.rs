@@ -39,6 +39,14 @@ pub(crate) struct Exchange {
     request: Vec<u8>,
 }
 
+/// What ingest said when it held the call.
+struct Held {
+    /// How long to go on asking when ingest is gone.
+    alone: Duration,
+    /// Since when it is.
+    lost: Option<Instant>,
+}
+
 /// Why one connection brought no answer.
 enum Setback {
     Lost(io::Error),
@@ -60,7 +68,7 @@ impl Exchange {
         let mut request = Vec::with_capacity(payload.len() + 2048);
         frame::append(&mut request, HELLO.as_bytes());
         let agent = agent(options, facts, &payload);
-        frame::append(&mut request, question(agent, facts, rest > 0).as_bytes());
+        frame::append(&mut request, question(agent, facts, options.wait, rest > 0).as_bytes());
         frame::append(&mut request, &payload);
         Ok(Self {
             socket: options.socket.clone(),
@@ -73,15 +81,22 @@ impl Exchange {
         progress.reach(Stage::Connecting);
         let started = Instant::now();
         let mut pause = PAUSE_MIN;
+        let mut held = None;
         loop {
-            let error = match self.attempt(progress) {
+            let error = match self.attempt(progress, &mut held) {
                 Ok(answer) => return Ok(answer),
                 Err(Setback::Final(failure)) => return Err(failure),
                 Err(Setback::Lost(error)) => error,
             };
             let waited = started.elapsed();
-            let greeted = progress.stage() == Stage::AwaitingAnswer;
-            if progress.deadline().is_some_and(|end| Instant::now() + pause >= end) || (!greeted && waited >= CONNECT) {
+            let patience = match &mut held {
+                Some(held) => held
+                    .alone
+                    .checked_sub(held.lost.get_or_insert_with(Instant::now).elapsed()),
+                None if progress.stage() < Stage::AwaitingAnswer => CONNECT.checked_sub(waited),
+                None => Some(pause),
+            };
+            if progress.deadline().is_some_and(|end| Instant::now() + pause >= end) || patience.is_none() {
                 return Err(Failure::Unreachable {
                     socket: self.socket.clone(),
                     error,
@@ -93,7 +108,7 @@ impl Exchange {
         }
     }
 
-    fn attempt(&self, progress: &Progress) -> Result<Answer, Setback> {
+    fn attempt(&self, progress: &Progress, held: &mut Option<Held>) -> Result<Answer, Setback> {
         let mut stream = UnixStream::connect(&self.socket).map_err(|error| self.judge(error, progress))?;
         progress.reach(Stage::AwaitingGreeting);
         let written = stream.write_all(&self.request);
@@ -101,7 +116,14 @@ impl Exchange {
         let greeting = frame::read(&mut stream).map_err(|error| lost(written.err().unwrap_or(error)))?;
         expect_type(&greeting, "hello")?;
         progress.reach(Stage::AwaitingAnswer);
-        let verdict = expect_type(&frame::read(&mut stream).map_err(lost)?, "hook_answer")?;
+        let mut said = frame::read(&mut stream).map_err(lost)?;
+        if let Ok(hold) = expect_type(&said, "hold") {
+            let alone = Duration::from_millis(find(&hold, "alone_ms").parse().unwrap_or_default());
+            *held = Some(Held { alone, lost: None });
+            progress.reach(Stage::Held);
+            said = frame::read(&mut stream).map_err(lost)?;
+        }
+        let verdict = expect_type(&said, "hook_answer")?;
         let exit_code = find(&verdict, "exit_code").parse();
         let exit_code = exit_code.map_err(|_| Setback::Final(Failure::Protocol("no exit code")))?;
         let body = frame::read(&mut stream).map_err(lost)?;
@@ -128,13 +150,16 @@ fn agent<'a>(options: &'a Options, facts: &Facts, payload: &[u8]) -> &'a str {
     if foreign { "cursor" } else { &options.agent }
 }
 
-fn question(agent: &str, facts: &Facts, truncated: bool) -> String {
+fn question(agent: &str, facts: &Facts, wait: Option<Duration>, truncated: bool) -> String {
     let mut text = String::from(r#"{"type":"ingest_hook","agent":"#);
     json::quote(&mut text, agent);
     text.push_str(r#","key":"#);
     json::quote(&mut text, &request_key());
     text.push_str(r#","event_hint":null,"payload_follows":true,"truncated":"#);
     text.push_str(if truncated { "true" } else { "false" });
+    if let Some(wait) = wait {
+        text.push_str(&format!(r#","wait_ms":{}"#, wait.as_millis()));
+    }
     text.push_str(r#","env":{"#);
     for (index, (name, value)) in facts.env.iter().enumerate() {
         if index > 0 {

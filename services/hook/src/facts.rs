@@ -11,8 +11,11 @@ use std::io::Read;
 
 use crate::Env;
 
-/// `CLAUDECODE` is here because other agents run Claude's settings too, and lack it.
-const FORWARDED: [&str; 12] = [
+/// `CLAUDECODE` is here because other agents run Claude's settings too, and lack it; the two folders
+/// because the agent keeps a file below one of them that says whether its dialog is still open.
+const FORWARDED: [&str; 14] = [
+    "HOME",
+    "CLAUDE_CONFIG_DIR",
     "CLAUDECODE",
     "CLAUDE_PID",
     "CLAUDE_PROJECT_DIR",

@@ -65,7 +65,7 @@ fn answer(args: Vec<OsString>, env: Env<'_>, manner: Manner, started: Instant) -
             });
         }
     };
-    let progress = Progress::new(started, options.budget);
+    let progress = Progress::new(started, options.budget, options.wait);
     watchdog::start(progress.clone(), manner).map_err(Failure::Watchdog)?;
     let facts = facts::gather(env);
     let outcome = Exchange::prepare(&options, &facts, io::stdin().lock()).and_then(|exchange| exchange.run(&progress));

@@ -18,7 +18,7 @@ const DEFAULT_BUDGET: Duration = Duration::from_secs(2);
 const HELP: &str = "\
 Hands an agent's hook input to muster's ingest and prints the answer.
 
-Usage: muster-hook [--agent NAME] [--socket PATH] [--fail-closed[=STATUS]] [--budget DURATION]
+Usage: muster-hook [--agent NAME] [--socket PATH] [--fail-closed[=STATUS]] [--budget DURATION] [--wait DURATION]
 
   --agent NAME       who runs this hook [default: claude-code]
   --socket PATH      ingest's socket [default: $MUSTER_SOCKET, else
@@ -27,7 +27,9 @@ Usage: muster-hook [--agent NAME] [--socket PATH] [--fail-closed[=STATUS]] [--bu
   --fail-closed[=STATUS]
                      exit with STATUS [default: 2] and a reason when there is no
                      answer, instead of 0
-  --budget DURATION  time for everything, e.g. 1500ms or 595s [default: 2s]
+  --budget DURATION  time for everything, e.g. 1500ms [default: 2s]
+  --wait DURATION    time for everything when ingest holds the call for a person
+                     to answer, e.g. 595s [default: an answer is not waited for]
 
 With MUSTER_HOOK_DEBUG set, the reason of a failure is printed on stderr.
 ";
@@ -44,6 +46,7 @@ pub(crate) struct Options {
     pub(crate) agent: String,
     pub(crate) socket: PathBuf,
     pub(crate) budget: Duration,
+    pub(crate) wait: Option<Duration>,
 }
 
 /// Looked for apart from the rest, because it also says what a mistake in the rest leads to.
@@ -60,6 +63,7 @@ pub(crate) fn parse(args: Vec<OsString>, env: Env<'_>) -> Result<Command, Failur
     let mut agent = None;
     let mut socket = None;
     let mut budget = DEFAULT_BUDGET;
+    let mut wait = None;
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         let Some(flag) = arg.to_str() else {
@@ -81,6 +85,7 @@ pub(crate) fn parse(args: Vec<OsString>, env: Env<'_>) -> Result<Command, Failur
             "--agent" => agent = Some(value()?.to_string_lossy().into_owned()),
             "--socket" => socket = Some(PathBuf::from(value()?)),
             "--budget" => budget = duration(&value()?.to_string_lossy())?,
+            "--wait" => wait = Some(duration(&value()?.to_string_lossy())?),
             "--help" | "-h" => return Ok(Command::Print(HELP)),
             "--version" | "-V" => return Ok(Command::Print(VERSION)),
             other => return Err(Failure::Usage(format!("unknown argument {other}"))),
@@ -94,6 +99,7 @@ pub(crate) fn parse(args: Vec<OsString>, env: Env<'_>) -> Result<Command, Failur
         agent: agent.unwrap_or_else(|| "claude-code".to_owned()),
         socket,
         budget,
+        wait,
     }))
 }
 

@@ -1,8 +1,8 @@
 //! How far the work got, and until when it may stay there.
 //!
-//! An ingest that cannot be reached must not cost the agent more than a moment, one that was
-//! reached may be waited for as long as the budget says (an approval waits for a person). So the
-//! deadline depends on the stage, and one budget bounds them all.
+//! An ingest that cannot be reached must not cost the agent more than a moment, and one that was
+//! reached not more than the budget. Only where it says that it holds the call is it waited for as
+//! long as a person may take. So the deadline depends on the stage.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,19 +23,23 @@ pub(crate) enum Stage {
     AwaitingGreeting,
     /// Ingest has greeted once; kept through reconnects.
     AwaitingAnswer,
+    /// Ingest has said once that it holds the call; kept through reconnects.
+    Held,
     Finished,
 }
 
 #[derive(Clone)]
 pub(crate) struct Progress {
     end: Instant,
+    held_end: Instant,
     reached: Arc<Mutex<(Stage, Instant)>>,
 }
 
 impl Progress {
-    pub(crate) fn new(started: Instant, budget: Duration) -> Self {
+    pub(crate) fn new(started: Instant, budget: Duration, wait: Option<Duration>) -> Self {
         Self {
             end: started + budget,
+            held_end: started + wait.unwrap_or(budget),
             reached: Arc::new(Mutex::new((Stage::ReadingInput, started))),
         }
     }
@@ -70,7 +74,7 @@ impl Progress {
         let reached = *self.reached();
         let left = self.deadline_of(reached)?.saturating_duration_since(Instant::now());
         Some(match reached.0 {
-            Stage::AwaitingAnswer | Stage::Finished => left,
+            Stage::AwaitingAnswer | Stage::Held | Stage::Finished => left,
             Stage::ReadingInput | Stage::Connecting | Stage::AwaitingGreeting => left.min(CONNECT),
         })
     }
@@ -91,6 +95,7 @@ impl Progress {
             Stage::ReadingInput | Stage::AwaitingAnswer => Some(self.end),
             Stage::Connecting => Some(self.end.min(since + CONNECT)),
             Stage::AwaitingGreeting => Some(self.end.min(since + GREETING)),
+            Stage::Held => Some(self.held_end),
             Stage::Finished => None,
         }
     }
@@ -107,6 +112,7 @@ impl fmt::Display for Stage {
             Self::Connecting => "connecting to ingest",
             Self::AwaitingGreeting => "waiting for ingest to greet",
             Self::AwaitingAnswer => "waiting for ingest to answer",
+            Self::Held => "waiting for somebody to decide",
             Self::Finished => "printing the answer",
         })
     }

@@ -68,7 +68,7 @@ pub(crate) fn session(payload: &Map<String, Value>) -> Option<&str> {
 /// The hook a payload names; `hint` is what its caller knows. An `event` may also be a fact of the hook (Claude's
 /// `FileChanged` has one), so it counts only where nothing better does.
 pub(crate) fn hook<'a>(payload: &'a Map<String, Value>, hint: Option<&'a str>) -> Option<&'a str> {
-    first_text(payload, &["hook_event_name", "hookEventName"])
+    first_text(payload, &["hook_event_name", "hookEventName", "hookName"])
         .or(hint)
         .or_else(|| first_text(payload, &["event", "hook", "type"]))
 }

@@ -1,61 +1,102 @@
-//! What an agent's hook is answered: judged first, written, and only then told, in that agent's own words.
+//! What each agent reads: the smallest JSON that its own contract takes for an answer. Pure.
 //!
-//! An answer is the smallest JSON that the agent takes, and none where nothing is said.
+//! There is no superset that all would take. Codex refuses unknown fields, and then asks its user as if there were no hook;
+//! Claude Code refuses a decision in another event's shape; Gemini hangs when told to ask. So every vendor gets what it was
+//! seen to honour and nothing else. Where an agent cannot be told what was decided, it is told the safer thing: what was
+//! approved only with changes it cannot take is denied, and what it cannot be made to ask about is denied too.
 
-use crate::gate::Gate;
-use crate::intake::Intake;
-use crate::observation::Observation;
-use crate::reject::Reject;
-use crate::trace;
-use muster_domain::ids::EventId;
+mod ask;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use ask::{Asked, Question};
+
 use muster_wire::data::hook::{Verdict, VerdictKind};
 use serde_json::{Value, json};
 
-/// What goes back to a hook.
-#[derive(Debug)]
-pub(crate) struct Answered {
-    /// The event it became.
-    pub(crate) event: Option<EventId>,
-    /// What the agent shall read.
-    pub(crate) body: Option<Value>,
+/// Whose contract an answer has to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vendor {
+    ClaudeCode,
+    Codex,
+    Gemini,
+    Qwen,
+    Copilot,
+    Cursor,
+    /// Programs that speak for others: they speak like Claude Code.
+    Other,
 }
 
-/// Judges a hook and makes it durable with what was said of it.
-///
-/// # Errors
-/// Those of the intake. A denial is answered all the same: a call that is held does not run because a disk is full.
-pub(crate) async fn hook(intake: &Intake, gate: &Gate, mut observation: Observation) -> Result<Answered, Reject> {
-    let verdict = gate.judge(&mut observation);
-    let agent = observation.agent.clone();
-    let body = verdict
-        .as_ref()
-        .map(|verdict| before_tool(agent.as_ref().map(|agent| agent.as_str()), verdict));
-    let denied = verdict.is_some_and(|verdict| verdict.decision == VerdictKind::Deny);
-    match trace::accept_hook(intake, observation).await {
-        Ok(accepted) => Ok(Answered {
-            event: Some(accepted.id),
-            body,
-        }),
-        Err(_) if denied => Ok(Answered { event: None, body }),
-        Err(reject) => Err(reject),
+/// What was decided about one request for permission.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Decision {
+    Approve {
+        /// Also the next time, until the session ends.
+        for_session: bool,
+        /// The input to run with instead; a question's answers are in it.
+        updated_input: Option<Value>,
+    },
+    Deny {
+        reason: String,
+        /// The turn ends too.
+        interrupt: bool,
+    },
+}
+
+impl Vendor {
+    /// By the stored name of an agent.
+    pub(crate) fn of(agent: &str) -> Self {
+        match agent {
+            "claude-code" => Self::ClaudeCode,
+            "codex" => Self::Codex,
+            "gemini-cli" => Self::Gemini,
+            "qwen-code" => Self::Qwen,
+            "copilot-cli" => Self::Copilot,
+            "cursor" => Self::Cursor,
+            _ => Self::Other,
+        }
+    }
+
+    /// The answer to the hook before a tool runs; `hook` is its name as the agent wrote it. Nothing where nothing can be said
+    /// that the agent would heed.
+    pub(crate) fn before_tool(self, hook: &str, verdict: &Verdict) -> Option<Value> {
+        let reason = &verdict.reason;
+        let (word, reason) = match verdict.decision {
+            VerdictKind::Deny => ("deny", reason.clone()),
+            VerdictKind::Ask if self.can_ask(hook) => ("ask", reason.clone()),
+            VerdictKind::Ask => ("deny", format!("{reason} {UNASKED}")),
+            VerdictKind::Allow if self.skips_its_dialog() => ("allow", reason.clone()),
+            VerdictKind::Allow => return None,
+        };
+        Some(match self {
+            Self::ClaudeCode | Self::Codex | Self::Qwen | Self::Other => pre_tool_use(word, &reason),
+            Self::Gemini => json!({"decision": word, "reason": reason}),
+            Self::Copilot => json!({"permissionDecision": word, "permissionDecisionReason": reason}),
+            Self::Cursor => json!({"permission": word, "user_message": reason, "agent_message": reason}),
+        })
+    }
+
+    fn can_ask(self, hook: &str) -> bool {
+        match self {
+            Self::ClaudeCode | Self::Qwen | Self::Copilot | Self::Other => true,
+            Self::Cursor => CURSOR_ASKS.contains(&hook),
+            Self::Codex | Self::Gemini => false,
+        }
+    }
+
+    const fn skips_its_dialog(self) -> bool {
+        !matches!(self, Self::Codex | Self::Gemini)
     }
 }
 
-/// The answer to a hook before a tool call.
-fn before_tool(agent: Option<&str>, verdict: &Verdict) -> Value {
-    let decision = match verdict.decision {
-        VerdictKind::Deny => "deny",
-        VerdictKind::Ask => "ask",
-        VerdictKind::Allow => "allow",
-    };
-    let reason = &verdict.reason;
-    match agent {
-        Some("gemini-cli") => json!({"decision": decision, "reason": reason}),
-        Some("cursor") => json!({"permission": decision, "user_message": reason, "agent_message": reason}),
-        _ => json!({"hookSpecificOutput": {
-            "hookEventName": "PreToolUse",
-            "permissionDecision": decision,
-            "permissionDecisionReason": reason,
-        }}),
-    }
+/// Cursor's hooks that take "ask".
+const CURSOR_ASKS: &[&str] = &["beforeShellExecution", "beforeMCPExecution"];
+
+/// Said where an agent would have to ask and cannot be made to.
+const UNASKED: &str = "(a person must approve this, and this agent cannot be made to ask)";
+
+fn pre_tool_use(word: &str, reason: &str) -> Value {
+    json!({"hookSpecificOutput": {
+        "hookEventName": "PreToolUse", "permissionDecision": word, "permissionDecisionReason": reason,
+    }})
 }

@@ -3,11 +3,13 @@
 //! Surfaces turn input into observations, the intake makes them durable, the lanes forward them. At the end it is the other
 //! way round: the surfaces stop first, so that what they took last still goes out.
 
+use crate::approvals::Approvals;
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::edge::{Edge, Follower};
 use crate::forward::Forward;
 use crate::gate::Gate;
+use crate::hooks::Hooks;
 use crate::http::Surface;
 use crate::intake::Intake;
 use crate::metrics::Counts;
@@ -17,6 +19,7 @@ use crate::overflow::Waiting;
 use crate::prepare::Rules;
 use crate::presence::{Identity, Presence};
 use crate::redact::Redactor;
+use crate::resolutions::{Follow, Resolutions};
 use crate::socket::Desk;
 use crate::spool::{Lane, OpenError, Spool};
 use crate::watch::{Here, News, Watch, Watcher};
@@ -197,23 +200,29 @@ impl App {
 
         let surfaces = TaskTracker::new();
         let gate = Gate::new(intake.host().clone(), config.host.profile.clone(), edge.clone());
+        let resolutions = Arc::new(Resolutions::default());
+        let hooks = Hooks {
+            intake: intake.clone(),
+            gate,
+            approvals: Arc::new(Approvals {
+                settings: config.approvals.settings(),
+                bus: bus.clone(),
+                intake: intake.clone(),
+                resolutions: Arc::clone(&resolutions),
+            }),
+        };
         let budget = Budget::new(config.intake.in_flight_max_bytes.as_u64());
         let surface = Surface {
-            intake: intake.clone(),
-            gate: gate.clone(),
+            hooks: hooks.clone(),
             budget: budget.clone(),
             config: config.http.clone(),
+            tracker: drain.tracker().clone(),
+            stop: drain.token(),
         };
         let routes = http::router(surface).merge(health::router(health.clone(), metrics));
         let routes = Guard::new(&config.http)?.protect(routes);
-        let (open, token, http) = (surfaces.token(), drain.clone(), config.http.clone());
-        drain.part("http", async move {
-            let _open = open;
-            serve(tcp, routes, &http, &token).await
-        });
         let desk = Desk {
-            intake: intake.clone(),
-            gate,
+            hooks,
             budget,
             bus: bus.clone(),
             here,
@@ -247,6 +256,14 @@ impl App {
             "edge",
             follower.run(bus.bucket(&topology::EDGE), health.condition("edge"), drain.token()),
         );
+        let follow = Follow {
+            bus: bus.clone(),
+            consumer: topology::host_consumer(intake.host()),
+            resolutions,
+            condition: health.condition("approvals"),
+            standing: standing.clone(),
+        };
+        drain.part("approvals", follow.run(drain.token()));
         let forward = Forward::new(&bus, &intake, &counts, standing);
         drain.part(
             "forward",
@@ -272,6 +289,12 @@ impl App {
             let tell = move |news| tell(teller.clone(), news);
             drain.part("watch", watch.run(drain.tracker().clone(), drain.token(), counts, tell));
         }
+        // Last: whoever asks whether it is ready hears of every part.
+        let (open, token, http) = (surfaces.token(), drain.clone(), config.http.clone());
+        drain.part("http", async move {
+            let _open = open;
+            serve(tcp, routes, &http, &token).await
+        });
         drain.part(
             "last-words",
             last_words(drain.clone(), surfaces, intake.clone(), bus.clone(), late),

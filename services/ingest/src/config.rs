@@ -1,5 +1,6 @@
 //! What an operator can choose; `config.default.toml` is the manual.
 
+use crate::approvals;
 use crate::optimize;
 use crate::spool;
 use anyhow::Context as _;
@@ -32,6 +33,7 @@ pub struct Config {
     pub socket: Socket,
     pub spool: Spool,
     pub intake: Intake,
+    pub approvals: Approvals,
     pub optimizer: optimize::Config,
     pub watch: Watch,
     pub telemetry: muster_telemetry::Config,
@@ -77,6 +79,14 @@ pub struct Spool {
 #[serde(deny_unknown_fields)]
 pub struct Intake {
     pub in_flight_max_bytes: ByteSize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approvals {
+    pub wait: HumanDuration,
+    pub hidden_dialog_wait: HumanDuration,
+    pub hub_away: HumanDuration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -137,6 +147,16 @@ impl Socket {
             return Ok(path.into());
         }
         Ok(Dirs::from_env().context("set socket.path")?.runtime.join("ingest.sock"))
+    }
+}
+
+impl Approvals {
+    pub(crate) fn settings(&self) -> approvals::Settings {
+        approvals::Settings {
+            wait: self.wait.get(),
+            hidden_dialog_wait: self.hidden_dialog_wait.get(),
+            hub_away: self.hub_away.get(),
+        }
     }
 }
 

@@ -1,9 +1,8 @@
 //! The HTTP surface: hooks of agents that cannot run a command, and events of programs that report for others.
 
-use crate::answers;
+use crate::approvals::{Ended, Held, Leaving, Offer, Wait};
 use crate::budget::Budget;
-use crate::gate::Gate;
-use crate::intake::Intake;
+use crate::hooks::{Answered, Hooks, Taken};
 use crate::reject::Reject;
 use crate::trace;
 use crate::translate::{self, Circumstances};
@@ -16,6 +15,10 @@ use axum::routing::post;
 use muster_runtime::http::{Config, Problem, content_type, read_body};
 use muster_wire::frame;
 use serde::Deserialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// The id of the event that a hook became.
 const EVENT_ID: HeaderName = HeaderName::from_static("muster-event-id");
@@ -27,16 +30,19 @@ const LINES: &[&str] = &["application/x-ndjson", "application/ndjson", "applicat
 /// What the handlers need.
 #[derive(Clone)]
 pub(crate) struct Surface {
-    pub(crate) intake: Intake,
-    pub(crate) gate: Gate,
+    pub(crate) hooks: Hooks,
     pub(crate) budget: Budget,
     pub(crate) config: Config,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) stop: CancellationToken,
 }
 
 #[derive(Deserialize)]
 struct Named {
     /// The hook's name, for agents whose payload lacks it.
     event: Option<String>,
+    /// For how many seconds its caller waits for an answer at most; 0 for not at all.
+    wait: Option<u64>,
 }
 
 /// The routes.
@@ -55,6 +61,15 @@ async fn hook(
     body: Body,
 ) -> Result<Response, Problem> {
     content_type(&headers, &[JSON])?;
+    let named_itself = headers.contains_key(KEY);
+    let offer = Offer {
+        wait: match named.wait {
+            None => Wait::Unsaid,
+            Some(0) => Wait::Never,
+            Some(seconds) => Wait::For(Duration::from_secs(seconds)),
+        },
+        config_dir: None,
+    };
     let around = Circumstances {
         hint: named.event,
         key: text(&headers, KEY),
@@ -65,25 +80,30 @@ async fn hook(
     let observation = match translate::hook(&agent, &body.bytes, around) {
         Ok(observation) => observation,
         Err(reject) => {
-            surface.intake.refused(&reject, &body.bytes).await;
+            surface.hooks.intake.refused(&reject, &body.bytes).await;
             return Err(reject.problem());
         }
     };
-    let answered = answers::hook(&surface.intake, &surface.gate, observation)
-        .await
-        .map_err(|reject| reject.problem())?;
+    // Its room is for others while it is held.
+    drop(body);
+    let taken = surface.hooks.take(observation, offer).await;
+    match taken.map_err(|reject| reject.problem())? {
+        Taken::Answered(answered) => Ok(printed(answered)),
+        Taken::Held(held) => surface.held(*held, named_itself).await,
+    }
+}
+
+fn printed(answered: Answered) -> Response {
     // An empty answer leaves every decision to the agent.
     let mut response = answered.body.map_or_else(
         || StatusCode::OK.into_response(),
         |body| axum::Json(body).into_response(),
     );
-    if let Some(id) = answered
-        .event
-        .and_then(|id| HeaderValue::from_str(&id.to_string()).ok())
-    {
+    let id = answered.event.map(|id| HeaderValue::from_str(&id.to_string()));
+    if let Some(Ok(id)) = id {
         response.headers_mut().insert(EVENT_ID, id);
     }
-    Ok(response)
+    response
 }
 
 async fn events(State(surface): State<Surface>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
@@ -93,19 +113,19 @@ async fn events(State(surface): State<Surface>, headers: HeaderMap, body: Body) 
     let items = match translate::items(&body.bytes, lines) {
         Ok(items) => items,
         Err(reject) => {
-            surface.intake.refused(&reject, &body.bytes).await;
+            surface.hooks.intake.refused(&reject, &body.bytes).await;
             return Err(reject.problem());
         }
     };
     let single = items.single;
     let span = trace::request(text(&headers, "traceparent"), items.texts.len());
-    let results = trace::accept_texts(&surface.intake, &span, &items.texts).await;
+    let results = trace::accept_texts(&surface.hooks.intake, &span, &items.texts).await;
     let worst = results
         .iter()
         .filter_map(|result| result.as_ref().err())
         .find(|reject| !reject.is_passing());
     if let Some(reject) = worst {
-        surface.intake.park(reject, &body.bytes).await;
+        surface.hooks.intake.park(reject, &body.bytes).await;
     }
     let first = results.first().and_then(|result| result.as_ref().err());
     let nothing_passed = !results.is_empty()
@@ -151,6 +171,29 @@ struct Read {
 }
 
 impl Surface {
+    /// Waits for the answer. The wait is a task of its own, because a request whose client goes is dropped where it stands.
+    async fn held(&self, held: Held, named: bool) -> Result<Response, Problem> {
+        let event = Some(held.event());
+        let gone = CancellationToken::new();
+        let _here = gone.clone().drop_guard();
+        let (approvals, stop) = (Arc::clone(&self.hooks.approvals), self.stop.clone());
+        let waiting = self.tracker.spawn(async move {
+            let leaving = async {
+                tokio::select! {
+                    () = gone.cancelled() => Leaving::Gone,
+                    // One that can be repeated under its name goes on at the next ingest; any other ends here.
+                    () = stop.cancelled() => if named { Leaving::Draining } else { Leaving::Gone },
+                }
+            };
+            approvals.wait(held, leaving).await
+        });
+        match waiting.await {
+            Ok(Ended::Told(body)) => Ok(printed(Answered { event, body })),
+            Ok(Ended::Left(Leaving::Draining)) => Err(Reject::Draining.problem()),
+            Ok(Ended::Left(Leaving::Gone)) | Err(_) => Ok(printed(Answered { event, body: None })),
+        }
+    }
+
     async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Read, Problem> {
         let limit = usize::try_from(self.config.max_body.as_u64()).unwrap_or(usize::MAX);
         let announced = headers

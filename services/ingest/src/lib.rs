@@ -2,19 +2,22 @@
 //!
 //! Whatever the surface ([`http`], [`socket`]), input becomes an observation ([`translate`]) or a typed refusal
 //! ([`reject`]); secrets are taken out and sizes capped ([`prepare`]); then it is numbered and written to the spool, and
-//! only then answered ([`intake`], [`answers`]). Before a tool runs, the rules that this host follows ([`edge`]) are asked
-//! ([`gate`]). From there it goes to the hub in order ([`forward`]). This service holds no state of
+//! only then answered ([`intake`], [`hooks`], [`answers`]). Before a tool runs, the rules that this host follows ([`edge`])
+//! are asked ([`gate`]). A request for permission is held until a person's answer comes from the log ([`approvals`],
+//! [`resolutions`]). From there it goes to the hub in order ([`forward`]). This service holds no state of
 //! sessions and decides nothing by itself: it knows what was said, not what it means.
 
 mod agents;
 mod answers;
 mod app;
+mod approvals;
 mod budget;
 mod cap;
 mod config;
 mod edge;
 mod forward;
 mod gate;
+mod hooks;
 mod http;
 mod intake;
 mod json;
@@ -28,6 +31,7 @@ mod recent;
 mod redact;
 mod reject;
 mod report;
+mod resolutions;
 mod socket;
 pub mod spool;
 mod trace;

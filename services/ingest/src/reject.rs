@@ -46,6 +46,8 @@ pub(crate) enum Reject {
     IdConflict(EventId),
     #[error("{0} events are more than one request may bring")]
     TooMany(usize),
+    #[error("this service ends: ask again under the same name")]
+    Draining,
     #[error("too much is being read at once: try again later")]
     Busy,
     #[error("the spool is full and keeps its last room for lifecycle and approvals: try again later")]
@@ -72,6 +74,7 @@ impl Reject {
             Self::NotOurs(_) => "not-an-observation",
             Self::IdConflict(_) => "id-conflict",
             Self::TooMany(_) => "too-many",
+            Self::Draining => "draining",
             Self::Busy => "busy",
             Self::Full => "spool-full",
             Self::Disk(_) => "spool-failed",
@@ -95,7 +98,7 @@ impl Reject {
             | Self::BadField { .. }
             | Self::UnknownKind(_)
             | Self::NotOurs(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Busy | Self::Full | Self::Disk(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Draining | Self::Busy | Self::Full | Self::Disk(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         let problem = Problem::new(status, self.kind(), self.to_string());
         if self.is_passing() {
@@ -107,6 +110,6 @@ impl Reject {
 
     /// Whether the same input may be taken later. What is not passing is worth keeping for inspection.
     pub(crate) const fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy | Self::Full | Self::Disk(_))
+        matches!(self, Self::Draining | Self::Busy | Self::Full | Self::Disk(_))
     }
 }

@@ -14,7 +14,7 @@ use crate::{agents, json};
 use muster_domain::family::{EventType, HookName};
 use muster_domain::names::{AgentName, RunId, SessionId};
 use muster_domain::time::Timestamp;
-use muster_wire::data::hook::{NOTE_KEY, ProcessId};
+use muster_wire::data::hook::{HookNote, NOTE_KEY, ProcessId};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -63,12 +63,15 @@ pub(crate) fn hook(agent: &str, body: &[u8], around: Circumstances) -> Result<Ob
 /// A hook's observation with what its payload already says about itself.
 fn of_hook(hook: HookName, mut payload: Map<String, Value>) -> Observation {
     // Kept from a reporter that relays for others; what ingest finds out itself replaces it.
-    let notes = payload
+    let notes: Option<HookNote> = payload
         .shift_remove(NOTE_KEY)
-        .and_then(|notes| serde_json::from_value(notes).ok())
-        .unwrap_or_default();
+        .and_then(|notes| serde_json::from_value(notes).ok());
     Observation {
-        notes,
+        notes: HookNote {
+            // Nobody waits here for what is relayed.
+            wait_ms: None,
+            ..notes.unwrap_or_default()
+        },
         ..Observation::of(EventType::AgentHook(hook), payload)
     }
 }

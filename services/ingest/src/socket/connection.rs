@@ -1,10 +1,9 @@
 //! One connection: what it may say, in which order, and how long it may take.
 
-use crate::answers::{self, Answered};
+use crate::approvals::{Dialog, Ended, Held, Leaving, Offer, Wait};
 use crate::budget::Budget;
-use crate::gate::Gate;
+use crate::hooks::{Answered, Hooks, Taken};
 use crate::http::ack;
-use crate::intake::Intake;
 use crate::reject::Reject;
 use crate::trace;
 use crate::translate::{self, Circumstances, Count, EVENTS_MAX};
@@ -23,7 +22,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
@@ -36,8 +35,7 @@ const READ_INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// What every connection is served with.
 pub(crate) struct Desk {
-    pub(crate) intake: Intake,
-    pub(crate) gate: Gate,
+    pub(crate) hooks: Hooks,
     pub(crate) budget: Budget,
     pub(crate) bus: Bus,
     pub(crate) here: Here,
@@ -103,6 +101,7 @@ enum End {
 struct Connection<'a> {
     desk: &'a Desk,
     stream: BufReader<UnixStream>,
+    stop: &'a CancellationToken,
 }
 
 impl Desk {
@@ -111,6 +110,7 @@ impl Desk {
         let mut connection = Connection {
             desk: self,
             stream: BufReader::new(stream),
+            stop: &stop,
         };
         let mut greeted = false;
         loop {
@@ -125,7 +125,7 @@ impl Desk {
                 Ok(frame) => frame,
                 Err(end) => return connection.end(end).await,
             };
-            let (asked, _room) = frame.read().await?;
+            let (asked, room) = frame.read().await?;
             match asked {
                 Ok(ClientFrame::Hello(hello)) => greeted = connection.hello(&hello).await?,
                 Ok(_) if !greeted => {
@@ -134,7 +134,7 @@ impl Desk {
                         .await?;
                 }
                 Ok(request) => {
-                    if !connection.answer(request).await? {
+                    if !connection.answer(request, room).await? {
                         return Ok(());
                     }
                     continue;
@@ -148,7 +148,7 @@ impl Desk {
                             connection.error("unknown-type", &error.to_string()).await?;
                         }
                         Unread::Rejected(reject) => {
-                            self.intake.refused(&reject, &[]).await;
+                            self.hooks.intake.refused(&reject, &[]).await;
                             connection.refuse(&reject).await?;
                         }
                     }
@@ -203,25 +203,25 @@ impl Connection<'_> {
             proto_min: PROTOCOL_MIN,
             proto_max: PROTOCOL_MAX,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            host: self.desk.intake.host().to_string(),
+            host: self.desk.hooks.intake.host().to_string(),
         };
         self.send(&ServerFrame::Hello(reply)).await?;
         Ok(true)
     }
 
     /// Answers one request; false when the connection is over.
-    async fn answer(&mut self, request: ClientFrame) -> io::Result<bool> {
+    async fn answer(&mut self, request: ClientFrame, room: Option<OwnedSemaphorePermit>) -> io::Result<bool> {
         match request {
             ClientFrame::Hello(_) => self.error("unexpected", "hello was said already").await?,
             ClientFrame::Status => {
                 let status = self.status();
                 self.send(&ServerFrame::Status(status)).await?;
             }
-            ClientFrame::IngestHook(hook) => return self.hook(*hook).await,
+            ClientFrame::IngestHook(hook) => return self.hook(*hook, room).await,
             ClientFrame::IngestEvents(IngestEvents { events }) => {
                 let texts: Vec<&str> = events.iter().map(|event| event.get()).collect();
                 let span = trace::request(None, texts.len());
-                let results = trace::accept_texts(&self.desk.intake, &span, &texts).await;
+                let results = trace::accept_texts(&self.desk.hooks.intake, &span, &texts).await;
                 self.send(&ServerFrame::Ack(ack(&results))).await?;
             }
             ClientFrame::ListSessions(request) => self.forward(Operation::SessionsList, request).await?,
@@ -230,7 +230,7 @@ impl Connection<'_> {
         Ok(true)
     }
 
-    async fn hook(&mut self, mut hook: IngestHook) -> io::Result<bool> {
+    async fn hook(&mut self, mut hook: IngestHook, room: Option<OwnedSemaphorePermit>) -> io::Result<bool> {
         let inline = hook.payload.take();
         let body = if hook.payload_follows {
             match self.frame(self.desk.read_timeout).await {
@@ -239,9 +239,10 @@ impl Connection<'_> {
             }
         } else {
             let bytes = inline.map_or_else(Vec::new, |raw| raw.get().as_bytes().to_vec());
-            Frame { bytes, _room: None }
+            Frame { bytes, _room: room }
         };
         let follows = hook.payload_follows;
+        let offer = offer(&mut hook);
         let read = if hook.truncated {
             Err(Reject::Truncated)
         } else {
@@ -249,31 +250,61 @@ impl Connection<'_> {
             translate::hook(&agent, &body.bytes, self.circumstances(hook))
         };
         let result = match read {
-            Ok(observation) => answers::hook(&self.desk.intake, &self.desk.gate, observation).await,
+            Ok(observation) => self.desk.hooks.take(observation, offer).await,
             Err(reject) => {
-                self.desk.intake.refused(&reject, &body.bytes).await;
+                self.desk.hooks.intake.refused(&reject, &body.bytes).await;
                 Err(reject)
             }
         };
+        // Its room is for others while it is held.
+        drop(body);
         match result {
-            Ok(Answered { event, body }) => {
-                // No output and status 0 leave every decision to the agent.
-                let text = body.map(|body| body.to_string());
-                let inline = text.clone().filter(|_| !follows).map(RawValue::from_string);
-                let answer = HookAnswer {
-                    event_id: event,
-                    exit_code: 0,
-                    answer: inline.transpose()?,
-                };
-                self.queue(&ServerFrame::HookAnswer(answer)).await?;
-                if follows {
-                    self.queue_raw(text.unwrap_or_default().as_bytes()).await?;
-                }
-                self.flush().await?;
-            }
+            Ok(Taken::Answered(answered)) => self.tell(answered, follows).await?,
+            Ok(Taken::Held(held)) => return self.held(*held, follows).await,
             Err(reject) => self.refuse(&reject).await?,
         }
         Ok(true)
+    }
+
+    async fn tell(&mut self, answered: Answered, follows: bool) -> io::Result<()> {
+        let text = answered.body.map(|body| body.to_string());
+        let inline = text.clone().filter(|_| !follows).map(RawValue::from_string);
+        let answer = HookAnswer {
+            event_id: answered.event,
+            exit_code: 0,
+            answer: inline.transpose()?,
+        };
+        self.queue(&ServerFrame::HookAnswer(answer)).await?;
+        if follows {
+            self.queue_raw(text.unwrap_or_default().as_bytes()).await?;
+        }
+        self.flush().await
+    }
+
+    /// Waits for the answer; false when the connection is over, because there is nobody to answer or because the hook shall
+    /// ask the next ingest.
+    async fn held(&mut self, held: Held, follows: bool) -> io::Result<bool> {
+        let hold = frame::Hold {
+            event_id: held.event(),
+            wait_ms: held.wait_ms(),
+            alone_ms: held.alone_ms(),
+        };
+        // Whoever cannot be told is gone, which the wait finds out.
+        let _ = self.send(&ServerFrame::Hold(hold)).await;
+        let (stream, stop) = (&mut self.stream, self.stop);
+        let leaving = async {
+            tokio::select! {
+                () = stop.cancelled() => Leaving::Draining,
+                () = gone(stream) => Leaving::Gone,
+            }
+        };
+        match self.desk.hooks.approvals.wait(held, leaving).await {
+            Ended::Told(body) => {
+                let event = Some(hold.event_id);
+                self.tell(Answered { event, body }, follows).await.map(|()| true)
+            }
+            Ended::Left(_) => Ok(false),
+        }
     }
 
     fn circumstances(&self, hook: IngestHook) -> Circumstances {
@@ -292,7 +323,7 @@ impl Connection<'_> {
 
     fn status(&self) -> Status {
         use crate::spool::Lane;
-        let spool = self.desk.intake.spool();
+        let spool = self.desk.hooks.intake.spool();
         let owed = |lane| spool.last_seq(lane).saturating_sub(spool.acked(lane));
         let hub = self.desk.bus.state().borrow().clone();
         Status {
@@ -305,7 +336,7 @@ impl Connection<'_> {
     }
 
     async fn forward(&mut self, operation: Operation, request: Forwarded) -> io::Result<()> {
-        let Ok(caller) = Caller::new(self.desk.intake.host().as_str()) else {
+        let Ok(caller) = Caller::new(self.desk.hooks.intake.host().as_str()) else {
             return self.error("internal", "the host's name is no caller").await;
         };
         let body = request
@@ -356,5 +387,22 @@ impl Connection<'_> {
 
     async fn flush(&mut self) -> io::Result<()> {
         timeout(self.desk.read_timeout, self.stream.flush()).await?
+    }
+}
+
+/// What a hook offers to wait, and where its agent keeps its files.
+fn offer(hook: &mut IngestHook) -> Offer {
+    Offer {
+        wait: hook
+            .wait_ms
+            .map_or(Wait::Never, |ms| Wait::For(Duration::from_millis(ms))),
+        config_dir: Dialog::config_dir(hook.env.remove("CLAUDE_CONFIG_DIR"), hook.env.remove("HOME")),
+    }
+}
+
+/// Ends when nobody is at the other end any more. Whoever goes on talking while it is held is there.
+async fn gone(stream: &mut BufReader<UnixStream>) {
+    if matches!(stream.fill_buf().await, Ok(bytes) if !bytes.is_empty()) {
+        std::future::pending().await
     }
 }

@@ -102,12 +102,18 @@ impl Socket {
             .extend(around.as_object().unwrap().clone());
         self.say(&message).await;
         self.frame(payload).await;
+        let (id, text) = self.answer().await;
+        assert_eq!(text, b"");
+        id
+    }
+
+    /// The answer to a hook, which must come next: the id of its event, and what its agent shall read.
+    pub(crate) async fn answer(&mut self) -> (String, Vec<u8>) {
         let answer = match self.hear().await {
             Some(ServerFrame::HookAnswer(answer)) => answer,
             other => panic!("not an answer: {other:?}"),
         };
         assert_eq!(answer.exit_code, 0);
-        assert_eq!(self.body().await.unwrap(), b"");
-        answer.event_id.unwrap().to_string()
+        (answer.event_id.unwrap().to_string(), self.body().await.unwrap())
     }
 }

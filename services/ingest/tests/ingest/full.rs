@@ -23,7 +23,11 @@ async fn a_full_spool_refuses_tools_and_takes_lifecycle_and_approvals() {
         (503, true, "spool-full")
     );
     for name in ["SessionStart", "PermissionRequest", "Stop", "SessionEnd"] {
-        assert_eq!(ingest.hook(&hook(name)).await.status, 200, "{name}");
+        let body = hook(name).to_string();
+        let answer = ingest
+            .post("/v1/hooks/claude-code?wait=0", "application/json", body)
+            .await;
+        assert_eq!(answer.status, 200, "{name}");
     }
     let event = |kind: &str| json!({"kind": kind, "session": "s", "data": {"pad": "x".repeat(8000)}});
     let mixed = json!([event("agent.hook.pre_tool_use"), event("agent.hook.stop")]).to_string();

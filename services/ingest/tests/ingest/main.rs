@@ -1,6 +1,7 @@
 //! The service as a process of its own, against a real hub: what it took is in the log, whatever was killed meanwhile.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod approvals;
 mod bad_input;
 mod client;
 mod displaced;

@@ -10,6 +10,13 @@ use super::{Error, Launcher, Skipped};
 /// starting it on a machine that is out of breath.
 const TIMEOUT_SECONDS: u32 = 10;
 
+/// The same where a person may have to answer: Claude Code's own default.
+const PERSON_TIMEOUT_SECONDS: u32 = 600;
+
+/// How long a hook waits for a person: it gives up before the agent gives it up, and after ingest has (`approvals.wait`,
+/// 570 s), so that the end is an orderly one. Only a call that ingest says to hold is waited for at all.
+const PERSON_WAIT: &str = "595s";
+
 /// What a hook is for, seen from the one that installs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
@@ -17,10 +24,11 @@ enum Use {
     Report,
     /// Guards an action, which can be blocked.
     Guard,
+    /// As [`Use::Guard`], and may wait for a person.
+    GuardOrAsk,
     /// Guards an action, which a hook's exit 2 does not block; only its failure does.
     GuardByFailure,
-    /// As [`Use::GuardByFailure`], and may wait for a person: Claude Code's own default of 600 s, and a hook
-    /// that gives up shortly before it, so that the end is an orderly one.
+    /// As [`Use::GuardByFailure`], and may wait for a person.
     Approve,
     /// Runs while the agent is leaving: all such hooks share as much time as the longest asks for.
     Leave,
@@ -45,7 +53,7 @@ pub(super) const EVENTS: [Event; 33] = [
     event("UserPromptSubmit", Use::Guard),
     event("UserPromptExpansion", Use::Guard),
     event("InstructionsLoaded", Use::Report),
-    event("PreToolUse", Use::Guard),
+    event("PreToolUse", Use::GuardOrAsk),
     event("PermissionRequest", Use::Approve),
     event("PermissionDenied", Use::Report),
     event("PostToolUse", Use::Report),
@@ -88,7 +96,7 @@ impl Event {
 
     fn refuses_fail_closed(&self) -> Option<&'static str> {
         match self.purpose {
-            Use::Guard | Use::GuardByFailure | Use::Approve => None,
+            Use::Guard | Use::GuardOrAsk | Use::GuardByFailure | Use::Approve => None,
             Use::Report | Use::Leave => Some("there is nothing to block, it only reports"),
             Use::Deaf => Some("Claude Code ignores onFailure on it"),
             Use::Skip(_) => Some("it is not enrolled"),
@@ -96,21 +104,16 @@ impl Event {
     }
 
     fn handler(&self, launcher: &Launcher, fail_closed: bool) -> Handler {
-        let (timeout_seconds, budget) = match self.purpose {
-            Use::Approve => (600, Some("595s")),
-            Use::Leave => (2, Some("1500ms")),
+        let (timeout_seconds, time) = match self.purpose {
+            Use::GuardOrAsk | Use::Approve => (PERSON_TIMEOUT_SECONDS, Some(["--wait", PERSON_WAIT])),
+            Use::Leave => (2, Some(["--budget", "1500ms"])),
             Use::Report | Use::Guard | Use::GuardByFailure | Use::Deaf | Use::Skip(_) => (TIMEOUT_SECONDS, None),
         };
         let mut argv = launcher.argv().into_iter();
         let command = argv.next().unwrap_or_default();
         let mut args: Vec<String> = argv.collect();
         args.extend(["--agent", "claude-code"].map(str::to_owned));
-        args.extend(
-            budget
-                .into_iter()
-                .flat_map(|budget| ["--budget", budget])
-                .map(str::to_owned),
-        );
+        args.extend(time.into_iter().flatten().map(str::to_owned));
         if fail_closed {
             let failing = matches!(self.purpose, Use::GuardByFailure | Use::Approve);
             // With `onFailure: "block"` any status but 0 and 2 is a failure that blocks. Exit 2
@@ -160,7 +163,9 @@ pub(super) fn skipped() -> Vec<Skipped> {
             event: event.name,
             reason,
         }),
-        Use::Report | Use::Guard | Use::GuardByFailure | Use::Approve | Use::Leave | Use::Deaf => None,
+        Use::Report | Use::Guard | Use::GuardOrAsk | Use::GuardByFailure | Use::Approve | Use::Leave | Use::Deaf => {
+            None
+        }
     };
     EVENTS.iter().filter_map(skipped).collect()
 }

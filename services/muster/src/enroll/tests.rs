@@ -246,7 +246,12 @@ fn fail_closed_is_for_events_that_can_block() {
     let timeout = |event: &str| handler(event)["timeout"].as_u64();
     assert_eq!(timeout("SessionEnd"), Some(2));
     assert_eq!(timeout("PermissionRequest"), Some(600));
-    assert_eq!(timeout("PreToolUse"), Some(10));
+    assert_eq!(timeout("PreToolUse"), Some(600));
+    assert_eq!(timeout("PostToolUse"), Some(10));
+    for event in ["PreToolUse", "PermissionRequest"] {
+        let args = handler(event)["args"].to_string();
+        assert!(args.contains(r#""--wait","595s""#), "{args}");
+    }
     assert_eq!(outcome(with(&[])), Outcome::Updated);
     assert!(!home.text().contains("onFailure"));
 }
