@@ -33,6 +33,8 @@ fn table() -> Vec<Row> {
             ApprovalRequired { ApprovalRequiredKind: PolicyCheck, PermissionRequest, Question }
             Policy { PolicyKind: Activated }
             ApprovalResolved { ApprovalResolvedKind: Approved, Denied, Expired, AnsweredElsewhere, Withdrawn }
+            Hold { HoldKind: Set, Released, Confirmed }
+            Budget { BudgetKind: Set, Removed, Warned, Exceeded }
             Alert { AlertKind: Raised }
             Circuit { CircuitKind: Opened, HalfOpened, Closed }
             Leader { LeaderKind: Elected }
@@ -51,8 +53,6 @@ fn table() -> Vec<Row> {
             Checkpoint { CheckpointKind: EvaluateCheckpoint, EvaluateCloseout }
             MemoryCompaction { MemoryCompactionKind: CompactMemory, PressureChanged }
             Delegation { DelegationKind: Queued, Running, Completed, Failed, Cancelled, Stale, Refused }
-            Hold { HoldKind: Set, Released, Confirmed }
-            Budget { BudgetKind: Warned, Exceeded }
             Message { MessageKind: Sent, Delivered, Acked, Answered, Expired }
             RuntimeHost { RuntimeHostKind: Removed }
             Alert { AlertKind: Cleared }

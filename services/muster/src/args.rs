@@ -54,6 +54,18 @@ pub(crate) enum Command {
     Approve(commands::approvals::ApproveArgs),
     /// Tell an agent no; needs the operator's token
     Deny(commands::approvals::DenyArgs),
+    /// Deny new tool calls, of one session or of many, until they are released
+    Hold(commands::hold::HoldArgs),
+    /// Let held sessions go on
+    Release(commands::hold::ReleaseArgs),
+    /// What is held or marked away, and which hosts enforce it
+    Holds(commands::hold::ListArgs),
+    /// Mark sessions as unattended: their questions wait for an answer from elsewhere
+    Away(commands::hold::AwayArgs),
+    /// Somebody sits before these sessions again
+    Back(commands::hold::BackArgs),
+    /// What sessions may spend before they are held
+    Budget(commands::budget::Args),
     /// Every event as it is stored
     Tail(commands::tail::Args),
     /// What happened, again, in its own rhythm or faster

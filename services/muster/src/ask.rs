@@ -1,5 +1,7 @@
 //! Questions to the orchestrator.
 
+use crate::args::Global;
+use crate::hub;
 use muster_bus::Bus;
 use muster_bus::service::{Credentials, RequestError};
 use muster_domain::names::{HostName, SessionId};
@@ -11,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -86,6 +89,26 @@ pub(crate) async fn order<A: DeserializeOwned>(
         }
         sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// Has something decided, with the operator's token that the flags name.
+///
+/// # Errors
+/// With the exit status that stands for it.
+pub(crate) async fn command<A: DeserializeOwned>(
+    bus: &Bus,
+    global: &Global,
+    operation: Operation,
+    question: &impl Serialize,
+) -> anyhow::Result<A> {
+    let operator = hub::operator(global)?;
+    let answered = order(bus, &operator, operation, question).await;
+    answered.map(|(_, answer)| answer).map_err(AskError::fatal)
+}
+
+/// A name for a request: the same again is the same request.
+pub(crate) fn request_id() -> String {
+    Uuid::now_v7().to_string()
 }
 
 /// Who asks: this machine's user, as one subject token.

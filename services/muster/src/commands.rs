@@ -2,9 +2,11 @@
 
 pub(crate) mod approvals;
 pub(crate) mod audit;
+pub(crate) mod budget;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod enroll;
+pub(crate) mod hold;
 pub(crate) mod mcp;
 pub(crate) mod migrate;
 pub(crate) mod replay;
@@ -56,6 +58,12 @@ async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Approvals(args) => approvals::run(args, global).await,
         Command::Approve(args) => approvals::approve(args, global).await,
         Command::Deny(args) => approvals::deny(args, global).await,
+        Command::Hold(args) => hold::hold(args, global).await,
+        Command::Release(args) => hold::release(args, global).await,
+        Command::Holds(args) => hold::list(args, global).await,
+        Command::Away(args) => hold::away(args, global).await,
+        Command::Back(args) => hold::back(args, global).await,
+        Command::Budget(args) => budget::run(args, global).await,
         Command::Tail(args) => tail::run(args, global).await,
         Command::Replay(args) => replay::run(args, global).await,
         Command::Run(args) => Box::pin(run::run(args, global)).await,

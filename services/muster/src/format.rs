@@ -115,7 +115,7 @@ pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, NoMoment> 
     Ok(Timestamp::from_millis(now.as_millis().saturating_sub(ms)))
 }
 
-fn span(text: &str) -> Option<Duration> {
+pub(crate) fn span(text: &str) -> Option<Duration> {
     let quoted = serde_json::Value::String(text.to_owned());
     serde_json::from_value::<muster_runtime::config::HumanDuration>(quoted)
         .ok()

@@ -1,8 +1,10 @@
 //! Questions, answered from the state. Pure but for a page of events, which is read from the log.
 
 mod approvals;
+mod budgets;
 mod circuits;
 mod detail;
+mod holds;
 mod leases;
 mod lists;
 mod policy;
@@ -17,8 +19,8 @@ use muster_domain::ids::{EventId, InstanceId};
 use muster_domain::overlay::Overlay;
 use muster_domain::time::Timestamp;
 use muster_wire::api::{
-    self, ApiError, AuditDigest, AuditDigestRequest, ErrorKind, Hello, HelloRequest, Position, RetryClass, Session,
-    SessionRequest, Status,
+    self, ApiError, AuditDigest, AuditDigestRequest, BudgetsListRequest, ErrorKind, Hello, HelloRequest, Position,
+    RetryClass, Session, SessionRequest, Status,
 };
 use muster_wire::subject::Operation;
 use muster_wire::{limits, snapshot};
@@ -125,6 +127,12 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
         Operation::CircuitsStatus => read(body).and_then(|request| asked.reply(circuits::status(fleet, &request))),
         Operation::CircuitsProbe => return after(read(body).and_then(|request| circuits::probe(asked, request))),
         Operation::CircuitsReset => return after(read(body).and_then(|request| circuits::reset(asked, request))),
+        Operation::HoldsList => read(body).and_then(|request| asked.reply(holds::list(fleet, &request))),
+        Operation::HoldsSet => return after(read(body).and_then(|request| holds::set(asked, request))),
+        Operation::HoldsRelease => return after(read(body).and_then(|request| holds::release(asked, request))),
+        Operation::BudgetsList => read(body).and_then(|BudgetsListRequest {}| asked.reply(budgets::list(fleet))),
+        Operation::BudgetsSet => return after(read(body).and_then(|request| budgets::set(asked, &request))),
+        Operation::BudgetsRemove => return after(read(body).map(|request| budgets::remove(asked, request))),
         Operation::AuditDigest => read(body).and_then(|request| asked.reply(digest(fleet, &request)?)),
     };
     Answer::Ready(ready.map_err(|error| failure(&error)))

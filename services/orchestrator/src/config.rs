@@ -1,9 +1,10 @@
 //! Configuration: one section a part. `config.default.toml` is its manual.
 
-use muster_domain::{approval, circuit, fleet};
+use muster_domain::{approval, budget, circuit, fleet};
 use muster_runtime::config::HumanDuration;
 use muster_runtime::service::Settings;
 use muster_runtime::{http, paths};
+use muster_wire::api::BudgetsSetRequest;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -23,6 +24,8 @@ pub struct Config {
     pub approvals: Approvals,
     /// Agents that keep failing.
     pub circuits: Circuits,
+    /// What sessions may spend.
+    pub budgets: Budgets,
     /// Who may decide.
     pub operator: Operator,
     /// Answering.
@@ -105,6 +108,35 @@ pub struct Circuits {
     pub max_depth: u32,
 }
 
+/// What sessions may spend.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budgets {
+    /// Part of a budget that is worth a warning, in per cent.
+    pub warn_percent: u8,
+    /// In force until somebody sets or removes one of the same id.
+    pub rules: Vec<Budget>,
+}
+
+/// A limit that nobody could keep.
+#[derive(Debug, thiserror::Error)]
+#[error("a budget's limit is more than 0, and {0} is not")]
+pub struct NoLimit(f64);
+
+/// A budget.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "BudgetsSetRequest")]
+pub struct Budget(budget::Rule);
+
+impl TryFrom<BudgetsSetRequest> for Budget {
+    type Error = NoLimit;
+
+    fn try_from(request: BudgetsSetRequest) -> Result<Self, NoLimit> {
+        let rule = request.rule().filter(|rule| rule.limit > 0);
+        rule.map(Self).ok_or(NoLimit(request.limit))
+    }
+}
+
 /// Who may decide.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -156,6 +188,10 @@ impl Config {
                 probe: self.circuits.probe.get(),
                 grace: self.circuits.grace.get(),
                 max_depth: self.circuits.max_depth,
+            },
+            budgets: budget::Settings {
+                rules: self.budgets.rules.iter().map(|budget| budget.0.clone()).collect(),
+                warn_percent: self.budgets.warn_percent,
             },
         }
     }

@@ -13,13 +13,15 @@ use muster_domain::conclusion::Draft;
 use muster_domain::due::{Presence, due, expire, presence};
 use muster_domain::fact::Recorded;
 use muster_domain::fleet::Fleet;
+use muster_domain::hold;
 use muster_domain::ids::EventId;
 use muster_domain::names::HostName;
 use muster_domain::overlay::Overlay;
 use muster_domain::react::{catch_up, react};
 use muster_domain::time::Timestamp;
+use muster_wire::edge::{self, Applied};
 use muster_wire::limits;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use tracing::Span;
 
 /// Whether this instance decides.
@@ -45,7 +47,7 @@ pub(crate) struct Control {
     /// Whether a batch is with the writer.
     writing: bool,
     /// Hosts whose presence key is alive.
-    present: BTreeSet<HostName>,
+    present: BTreeMap<HostName, Applied>,
     /// Whether every live key has been seen since the watch began.
     presence_known: bool,
 }
@@ -60,7 +62,7 @@ impl Control {
             secret,
             queue: VecDeque::new(),
             writing: false,
-            present: BTreeSet::new(),
+            present: BTreeMap::new(),
             presence_known: false,
         }
     }
@@ -158,21 +160,39 @@ impl Control {
 
     fn record_presence(&mut self, entry: &Entry) -> Option<HostName> {
         let host = HostName::new(&entry.key).ok()?;
-        // Only that it is there matters here; what a host tells of itself in the key is for `doctor`.
         match &entry.value {
-            Some(_) => self.present.insert(host.clone()),
-            None => self.present.remove(&host),
-        };
+            Some(card) => {
+                // What else a host tells of itself in the key is for `doctor`.
+                let applied = serde_json::from_slice(card).unwrap_or_default();
+                self.present.insert(host.clone(), applied);
+            }
+            None => {
+                self.present.remove(&host);
+            }
+        }
         Some(host)
     }
 
     fn decide_presence(&mut self, host: &HostName) {
-        let there = if self.present.contains(host) {
+        let there = if self.present.contains_key(host) {
             Presence::Present
         } else {
             Presence::Gone
         };
-        let _ = self.decide(presence(&self.fleet, &self.overlay, host, there).into_iter().collect());
+        let mut drafts: Vec<Draft> = presence(&self.fleet, &self.overlay, host, there).into_iter().collect();
+        if let Some(seq) = self.enforced(host, edge::HOLDS) {
+            drafts.extend(hold::confirm(&self.fleet, &self.overlay, host, seq));
+        }
+        let _ = self.decide(drafts);
+    }
+
+    /// Up to which place in this log a host says that it enforces a document of the edge.
+    fn enforced(&self, host: &HostName, document: &str) -> Option<u64> {
+        let Role::Leading(term) = &self.role else {
+            return None;
+        };
+        let mark = self.present.get(host)?.edge.get(document)?;
+        (mark.stream_created == term.log).then_some(mark.seq)
     }
 
     /// Every host that is known or there: for the start of a term, and after presence was out of sight.
@@ -183,7 +203,7 @@ impl Control {
         let mut hosts: Vec<HostName> = self.fleet.hosts().keys().cloned().collect();
         hosts.extend(
             self.present
-                .iter()
+                .keys()
                 .filter(|host| !self.fleet.hosts().contains_key(*host))
                 .cloned(),
         );

@@ -56,11 +56,11 @@ fn json(document: &impl Serialize) -> serde_json::Result<Vec<u8>> {
 fn holds(fleet: &Fleet, head: Head) -> edge::Holds {
     let holds = fleet.holds().in_force().map(|hold| edge::Hold {
         id: hold.id,
-        mode: hold.mode,
-        selector: hold.selector.clone(),
-        reason: hold.reason.clone(),
-        by: hold.by.to_string(),
-        expires_at: hold.expires_at,
+        mode: hold.order.mode,
+        selector: hold.order.selector.clone(),
+        reason: hold.order.reason.clone(),
+        by: hold.order.by.to_string(),
+        expires_at: hold.order.expires_at,
     });
     edge::Holds {
         head,

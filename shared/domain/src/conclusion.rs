@@ -4,10 +4,12 @@
 //! that is made of its [`Draft::identity`] makes a second write of it a duplicate.
 
 use crate::approval::ApprovalFact;
+use crate::budget;
 use crate::circuit;
 use crate::fact::Recorded;
 use crate::family::{AlertKind, CircuitKind, EventType, RuntimeHostKind, StatusKind};
 use crate::fleet::SessionKey;
+use crate::hold;
 use crate::ids::EventId;
 use crate::lease::LeaseFact;
 use crate::names::{AgentName, HostName, Profile, SessionId};
@@ -42,6 +44,10 @@ pub enum Conclusion {
     Lease(LeaseFact),
     /// Of the rules in force.
     Policy(PolicyFact),
+    /// Of an order that hosts enforce.
+    Hold(hold::Change),
+    /// Of a budget.
+    Budget(budget::Change),
     /// Somebody should look.
     AlertRaised {
         /// What makes two alerts the same.
@@ -154,6 +160,8 @@ impl Draft {
             Conclusion::Approval(fact) => fact.event_type(),
             Conclusion::Lease(fact) => fact.event_type(),
             Conclusion::Policy(fact) => fact.event_type(),
+            Conclusion::Hold(change) => change.event_type(),
+            Conclusion::Budget(change) => change.event_type(),
             Conclusion::AlertRaised { .. } => EventType::Alert(AlertKind::Raised),
             Conclusion::HostAdded => EventType::RuntimeHost(RuntimeHostKind::Added),
             Conclusion::HostLost => EventType::RuntimeHost(RuntimeHostKind::Lost),
@@ -177,6 +185,14 @@ impl Draft {
             }
             Conclusion::Lease(fact) => {
                 own = fact.identity();
+                &own
+            }
+            Conclusion::Hold(change) => {
+                own = change.identity();
+                &own
+            }
+            Conclusion::Budget(change) => {
+                own = change.identity();
                 &own
             }
             Conclusion::Circuit(change) => change.agent().as_str(),

@@ -6,6 +6,7 @@ use crate::approval;
 use crate::circuit;
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fleet::Fleet;
+use crate::hold;
 use crate::host::HostState;
 use crate::names::HostName;
 use crate::overlay::Overlay;
@@ -24,12 +25,12 @@ pub enum Presence {
 /// When time alone will next be news. May lie in the past until what [`expire`] concluded is read back.
 pub fn due(fleet: &Fleet) -> Option<Timestamp> {
     let silence = fleet.agenda().silences().next().map(|(at, _)| *at);
-    let dues = [silence, approval::due(fleet), circuit::due(fleet)];
+    let dues = [silence, approval::due(fleet), circuit::due(fleet), hold::due(fleet)];
     dues.into_iter().flatten().min()
 }
 
 /// What follows from it being `now`: sessions that were silent for too long are unknown, approvals that nobody answers are
-/// announced again and end, probes without a word are over.
+/// announced again and end, probes without a word are over, orders end at their time.
 pub fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for (at, key) in fleet.agenda().silences() {
@@ -55,6 +56,7 @@ pub fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp) -> Vec<Draft> {
     }
     approval::expire(fleet, overlay, now, &mut drafts);
     circuit::expire(fleet, overlay, now, &mut drafts);
+    drafts.extend(hold::expire(fleet, overlay, now));
     drafts
 }
 

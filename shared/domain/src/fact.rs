@@ -5,7 +5,9 @@
 //! [`Fact::Noted`]: it still counts, and is still replayed.
 
 use crate::approval::{ApprovalFact, AskEnd};
+use crate::budget;
 use crate::family::EventType;
+use crate::hold;
 use crate::ids::{EventId, InstanceId, ProducerId};
 use crate::lease::LeaseFact;
 use crate::names::{AgentName, HostName, Profile, PromptId, RunId, SessionId, SubagentId, ToolCallId, ToolName};
@@ -410,6 +412,10 @@ pub enum Decision {
     Lease(Box<LeaseFact>),
     /// Of the rules in force.
     Policy(PolicyFact),
+    /// Of an order that hosts enforce.
+    Hold(hold::Change),
+    /// Of a budget.
+    Budget(budget::Change),
     /// An alert began.
     AlertRaised {
         /// Its key: what makes two alerts the same.

@@ -8,6 +8,7 @@
 mod agenda;
 
 use crate::approval::{self, Approval, ApprovalFact, ApprovalId, Approvals};
+use crate::budget::{self, Budgets};
 use crate::circuit::{self, Circuits};
 use crate::fact::{Decision, Fact, Hook, HookBody, Recorded, TurnFact};
 use crate::family::{Family, Owner};
@@ -48,6 +49,9 @@ pub struct Settings {
     /// When circuits open, and for how long.
     #[serde(default)]
     pub circuits: circuit::Settings,
+    /// Budgets.
+    #[serde(default)]
+    pub budgets: budget::Settings,
 }
 
 impl Default for Settings {
@@ -58,6 +62,7 @@ impl Default for Settings {
             retention: Duration::from_secs(14 * 24 * 3600),
             approvals: approval::Settings::default(),
             circuits: circuit::Settings::default(),
+            budgets: budget::Settings::default(),
         }
     }
 }
@@ -135,7 +140,10 @@ pub struct Fleet {
     producers: BTreeMap<ProducerId, Producer>,
     leader: Option<Leader>,
     alerts: BTreeMap<String, Timestamp>,
+    #[serde(default)]
     holds: Holds,
+    #[serde(default)]
+    budgets: Budgets,
     #[serde(default)]
     approvals: Approvals,
     #[serde(default)]
@@ -152,6 +160,7 @@ impl Fleet {
     /// Nothing known yet.
     pub fn new(settings: Settings) -> Self {
         Self {
+            budgets: Budgets::new(&settings.budgets),
             settings,
             watermark: 0,
             headless: false,
@@ -289,6 +298,8 @@ impl Fleet {
                 self.policy.fold(fact, recorded);
                 Applied::Changed
             }
+            Decision::Hold(change) => self.holds.fold(recorded, change),
+            Decision::Budget(change) => self.budgets.fold(recorded, change),
             Decision::AlertRaised { key } => {
                 self.alerts.entry(key.clone()).or_insert(recorded.at);
                 Applied::Changed
@@ -369,6 +380,11 @@ impl Fleet {
         };
         let host = self.hosts.get(host);
         let applied = session.apply(recorded);
+        if budget::spends(&event.fact)
+            && let Some(change) = session.recount()
+        {
+            self.budgets.spend(&key, session.agent(), change, recorded.at);
+        }
         session.settle(host);
         self.agenda.plan(&key, session, host, &self.settings);
         applied
@@ -378,6 +394,7 @@ impl Fleet {
     fn bury(&mut self) {
         while let Some(key) = self.agenda.next_burial(self.now) {
             self.sessions.remove(&key);
+            self.budgets.forget(&key);
         }
         self.approvals.bury(self.now);
     }
@@ -451,6 +468,11 @@ impl Fleet {
     /// Alerts that stand, since when.
     pub const fn alerts(&self) -> &BTreeMap<String, Timestamp> {
         &self.alerts
+    }
+
+    /// Budgets, and what was spent.
+    pub const fn budgets(&self) -> &Budgets {
+        &self.budgets
     }
 
     /// Orders that hosts enforce.

@@ -18,6 +18,7 @@
 pub mod approval;
 pub mod asker;
 pub mod audit;
+pub mod budget;
 pub mod circuit;
 pub mod conclusion;
 pub mod digest;

@@ -4,10 +4,12 @@
 //! asks through the overlay and does not conclude twice. It is the leader's alone and is dropped when leading ends.
 
 use crate::approval::{ApprovalFact, ApprovalId, Stage};
+use crate::budget;
 use crate::circuit::Change;
 use crate::conclusion::{Conclusion, Draft};
 use crate::fact::{Decision, Fact, Recorded};
 use crate::fleet::{Fleet, SessionKey};
+use crate::hold;
 use crate::host::HostState;
 use crate::ids::EventId;
 use crate::lease::{LeaseFact, LeaseKey};
@@ -27,6 +29,8 @@ pub struct Overlay {
     circuits: BTreeMap<EventId, Change>,
     leases: BTreeMap<LeaseKey, Vec<(EventId, LeaseFact)>>,
     activations: Vec<(EventId, Activation)>,
+    holds: hold::Pending,
+    budgets: budget::Pending,
 }
 
 /// What was written of an approval.
@@ -80,6 +84,8 @@ impl Overlay {
                 self.activations.push((id, (**activation).clone()));
                 return;
             }
+            Conclusion::Hold(change) => return self.holds.published(id, draft.host.as_ref(), change),
+            Conclusion::Budget(change) => return self.budgets.published(id, change),
             // It travels with the change of state that it explains.
             Conclusion::SessionLost { .. } => return,
             Conclusion::HostAdded | Conclusion::HostReturned => HostState::Present,
@@ -103,6 +109,12 @@ impl Overlay {
         if let Fact::Decision(Decision::Approval(fact)) = &event.fact {
             let (ApprovalFact::Required { id, .. } | ApprovalFact::Resolved { id, .. }) = fact;
             settle(&mut self.approvals, id, event.id);
+        }
+        if let Fact::Decision(Decision::Hold(_)) = &event.fact {
+            self.holds.folded(event.id);
+        }
+        if let Fact::Decision(Decision::Budget(_)) = &event.fact {
+            self.budgets.folded(event.id);
         }
         let Some(host) = &event.host else {
             return;
@@ -178,6 +190,14 @@ impl Overlay {
     /// Rules on their way into force, in the order they were written.
     pub(crate) fn activating(&self) -> impl Iterator<Item = (EventId, &Activation)> {
         self.activations.iter().map(|(id, activation)| (*id, activation))
+    }
+
+    pub(crate) const fn holds(&self) -> &hold::Pending {
+        &self.holds
+    }
+
+    pub(crate) const fn budgets(&self) -> &budget::Pending {
+        &self.budgets
     }
 
     pub(crate) fn alert(&self, fleet: &Fleet, key: &str) -> bool {

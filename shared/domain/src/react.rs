@@ -4,6 +4,7 @@
 //! idempotent: after a replay, a change of leader or a lost answer, only what is still different is said.
 
 use crate::approval;
+use crate::budget;
 use crate::circuit;
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fact::{Fact, Recorded};
@@ -37,6 +38,7 @@ pub fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded) -> Vec<Draft
     }
     approval::react(fleet, overlay, recorded, &mut drafts);
     circuit::react(fleet, overlay, recorded, &mut drafts);
+    budget::react(fleet, overlay, recorded, &mut drafts);
     drafts.extend(fork_alert(fleet, overlay, recorded));
     drafts
 }
@@ -51,6 +53,7 @@ pub fn catch_up(fleet: &Fleet, overlay: &Overlay) -> Vec<Draft> {
     }
     approval::catch_up(fleet, overlay, &mut drafts);
     circuit::catch_up(fleet, overlay, &mut drafts);
+    budget::catch_up(fleet, overlay, &mut drafts);
     drafts
 }
 

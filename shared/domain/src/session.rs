@@ -17,6 +17,7 @@ mod subagent;
 mod tool;
 mod turn;
 
+use crate::budget::Spent;
 use crate::fact::{Decision, Event, Fact, Hook, HookBody, Recorded, TurnFact, Usage};
 use crate::fleet::{Applied, Planned, Why};
 use crate::ids::EventId;
@@ -106,6 +107,8 @@ pub struct Session {
     pub(crate) forgotten: Forgotten,
     standing: Standing,
     pub(crate) planned: Planned,
+    /// What it spent, as far as budgets know.
+    spent: Spent,
 }
 
 impl Session {
@@ -137,6 +140,7 @@ impl Session {
             forgotten: Forgotten::default(),
             standing: Standing::starting(at),
             planned: Planned::default(),
+            spent: Spent::default(),
         }
     }
 

@@ -6,8 +6,10 @@
 //! times are RFC 3339, durations milliseconds.
 
 mod approval;
+mod budget;
 mod circuit;
 mod detail;
+mod hold;
 mod lease;
 mod list;
 mod policy;
@@ -18,11 +20,19 @@ pub use approval::{
     ApprovalAnswer, ApprovalRequest, ApprovalRow, ApprovalState, ApprovalsList, ApprovalsListRequest,
     ApprovalsResolveRequest, ApprovalsResolved, ResolutionRow, Taken, Verdict,
 };
+pub use budget::{
+    BudgetRow, BudgetsList, BudgetsListRequest, BudgetsRemoveRequest, BudgetsRemoved, BudgetsSet, BudgetsSetRequest,
+    StandingRow,
+};
 pub use circuit::{
     Breaker, BreakerConfig, Circuit, CircuitsProbe, CircuitsProbeRequest, CircuitsReset, CircuitsResetRequest,
     CircuitsStatus, CircuitsStatusRequest, Probe, ResetOutcome,
 };
 pub use detail::{Session, SessionDetail, SessionDetailRequest, SessionRequest, Span, StoredEvent, Turn};
+pub use hold::{
+    HoldEnd, HoldHost, HoldRow, HoldsList, HoldsListRequest, HoldsReleaseRequest, HoldsReleased, HoldsSet,
+    HoldsSetRequest,
+};
 pub use lease::{
     LeaseAnswer, LeaseRow, LeaseStatus, LeaseTarget, LeasesList, LeasesListRequest, SessionsClearRequest,
     SessionsHeartbeatRequest, SessionsStartRequest, SessionsTakeoverRequest,

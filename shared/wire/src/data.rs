@@ -4,7 +4,9 @@
 //! here; it is kept whole and read by [`crate::decode`].
 
 pub mod approval;
+pub mod budget;
 pub mod circuit;
+pub mod hold;
 pub mod hook;
 pub mod host;
 pub mod lease;
@@ -35,6 +37,8 @@ payloads! {
     circuit::CircuitOpened, circuit::CircuitHalfOpened, circuit::CircuitClosed,
     lease::LeaseChanged,
     host::Started, host::Reason, host::Capabilities,
+    hold::HoldSet, hold::HoldReleased, hold::HoldConfirmed,
+    budget::BudgetSet, budget::BudgetRemoved, budget::BudgetReached,
     notice::Delivery,
     policy::PolicyActivated,
     process::Process,

@@ -2,15 +2,19 @@
 
 use crate::data::Payload;
 use crate::data::approval::{ApprovalRequired, ApprovalResolved};
+use crate::data::budget::{BudgetReached, BudgetRemoved, BudgetSet};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
+use crate::data::hold::{HoldConfirmed, HoldReleased, HoldSet};
 use crate::data::lease::LeaseChanged;
 use crate::data::policy::PolicyActivated;
 use crate::data::runtime::{Alert, HostPresence, LeaderElected, RuntimeMetadata, SessionLost, StateChanged};
 use crate::envelope::{Envelope, RawData};
 use muster_domain::approval::ApprovalFact;
+use muster_domain::budget;
 use muster_domain::circuit::Change;
 use muster_domain::conclusion::{Cause, Conclusion, Draft};
 use muster_domain::family::{EventType, LeaderKind};
+use muster_domain::hold;
 use muster_domain::ids::{EventId, InstanceId};
 use muster_domain::policy::PolicyFact;
 use muster_domain::time::Timestamp;
@@ -85,6 +89,41 @@ fn metadata(draft: &Draft, id: EventId) -> RuntimeMetadata {
     metadata
 }
 
+fn of_hold(change: hold::Change, runtime: RuntimeMetadata) -> RawData {
+    match change {
+        hold::Change::Set(order) => HoldSet::new(runtime, order).to_raw(),
+        hold::Change::Released { hold, by, reason } => HoldReleased {
+            runtime,
+            hold_id: hold,
+            by,
+            reason,
+        }
+        .to_raw(),
+        hold::Change::Confirmed { hold } => HoldConfirmed { runtime, hold_id: hold }.to_raw(),
+    }
+}
+
+fn of_budget(change: budget::Change, runtime: RuntimeMetadata) -> RawData {
+    match change {
+        budget::Change::Set { rule, by } => BudgetSet {
+            runtime,
+            budget_id: rule.id(),
+            rule,
+            by,
+        }
+        .to_raw(),
+        budget::Change::Removed { id, by } => BudgetRemoved {
+            runtime,
+            budget_id: id,
+            by,
+        }
+        .to_raw(),
+        budget::Change::Warned(reached) | budget::Change::Exceeded(reached) => {
+            BudgetReached::new(runtime, reached).to_raw()
+        }
+    }
+}
+
 fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
     match draft.conclusion.clone() {
         Conclusion::StateChanged {
@@ -124,6 +163,8 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
         }
         .to_raw(),
         Conclusion::Policy(PolicyFact::Activated(activation)) => PolicyActivated::new(runtime, &activation).to_raw(),
+        Conclusion::Hold(change) => of_hold(change, runtime),
+        Conclusion::Budget(change) => of_budget(change, runtime),
         Conclusion::AlertRaised { key, summary } => Alert {
             runtime,
             key,

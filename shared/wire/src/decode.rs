@@ -64,6 +64,8 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         EventType::ApprovalRequired(_) => decision::required(data).map(Fact::Decision),
         EventType::ApprovalResolved(_) => decision::resolved(data).map(Fact::Decision),
         EventType::Policy(kind) => decision::policy(*kind, data).map(Fact::Decision),
+        EventType::Hold(kind) => decision::hold(*kind, data).map(Fact::Decision),
+        EventType::Budget(kind) => decision::budget(*kind, data).map(Fact::Decision),
         EventType::RuntimeHost(kind) => Some(Fact::Decision(decision::host(*kind))),
         EventType::Circuit(kind) => decision::circuit(*kind, data).map(Fact::Decision),
         EventType::Alert(kind) => decision::alert(*kind, data).map(Fact::Decision),
@@ -76,8 +78,6 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         | EventType::Checkpoint(_)
         | EventType::MemoryCompaction(_)
         | EventType::Delegation(_)
-        | EventType::Hold(_)
-        | EventType::Budget(_)
         | EventType::Message(_)
         | EventType::Effect(_)
         | EventType::NoticeDelivery(_) => None,

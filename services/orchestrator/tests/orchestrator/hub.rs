@@ -7,6 +7,7 @@ use muster_bus::operator::Key;
 use muster_bus::read::Start;
 use muster_bus::service::{Credentials, RequestError};
 use muster_bus::{Bus, Options, StreamState};
+use muster_domain::names::SessionId;
 use muster_domain::state::SessionState;
 use muster_orchestrator::{App, Config, SERVICE};
 use muster_runtime::config;
@@ -135,6 +136,32 @@ impl Hub {
 
     fn operator_token(&self) -> PathBuf {
         self.dir.path().join("operator.token")
+    }
+
+    /// Asks with the operator's token, and reads the answer.
+    pub(crate) async fn order(&self, operation: Operation, body: &Value) -> Result<Value, RequestError> {
+        let answer = self.operate(operation, body).await?;
+        Ok(serde_json::from_slice(&answer).unwrap())
+    }
+
+    /// Asks with the operator's token, on behalf of a session.
+    pub(crate) async fn order_of(
+        &self,
+        session: &str,
+        operation: Operation,
+        body: &Value,
+    ) -> Result<Value, RequestError> {
+        let credentials = Credentials {
+            operator: Some(Key::read_or_make(&self.operator_token()).unwrap()),
+            session: Some(SessionId::new(session).unwrap()),
+        };
+        let request = Request {
+            operation,
+            caller: Caller::new("op-anna").unwrap(),
+        };
+        let body = body.to_string().into();
+        let answer = self.bus.request_as(&credentials, &request, body, SOON).await?;
+        Ok(serde_json::from_slice(&answer).unwrap())
     }
 
     /// Asks as an operator who has the token.

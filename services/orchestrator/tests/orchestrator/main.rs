@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod edge;
+mod holds;
 mod host;
 mod hosts;
 mod hub;

@@ -216,7 +216,7 @@ closed! {
 }
 closed! {
     /// Budgets.
-    BudgetKind { Warned = "warned", Exceeded = "exceeded" }
+    BudgetKind { Set = "set", Removed = "removed", Warned = "warned", Exceeded = "exceeded" }
 }
 closed! {
     /// Policy.

@@ -1,6 +1,7 @@
 //! What others may ask of a session.
 
 use super::{Context, Session, Standing};
+use crate::budget::Spent;
 use crate::fact::Usage;
 use crate::host::Host;
 use crate::names::{AgentName, Profile, SubagentId, ToolCallId};
@@ -79,6 +80,23 @@ impl Session {
         self.runs
             .iter()
             .fold(self.forgotten.cost_micros, |sum, run| add(sum, run.cost_micros))
+    }
+
+    /// What it spent.
+    pub const fn spent(&self) -> Spent {
+        self.spent
+    }
+
+    /// Counts anew what it spent; what it was and what it is, where that changed.
+    pub(crate) fn recount(&mut self) -> Option<(Spent, Spent)> {
+        let calls = self.turns.iter().map(super::Turn::calls).sum::<u64>();
+        let spent = Spent {
+            usd_micros: self.cost_micros().unwrap_or(0),
+            tokens: self.usage().total(),
+            calls: self.forgotten.calls + calls,
+        };
+        let before = std::mem::replace(&mut self.spent, spent);
+        (before != spent).then_some((before, spent))
     }
 
     /// The call that started a subagent.

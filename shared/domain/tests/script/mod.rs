@@ -343,14 +343,39 @@ impl Script {
                 Conclusion::Approval(fact) => Decision::Approval(fact),
                 Conclusion::Lease(fact) => Decision::Lease(Box::new(fact)),
                 Conclusion::Policy(fact) => Decision::Policy(fact),
+                Conclusion::Hold(change) => Decision::Hold(change),
+                Conclusion::Budget(change) => Decision::Budget(change),
                 Conclusion::HostAdded => Decision::HostAdded,
                 Conclusion::HostLost => Decision::HostLost,
                 Conclusion::HostReturned => Decision::HostReturned,
                 Conclusion::Circuit(change) => Decision::Circuit(change),
             };
             let session = draft.session.as_ref().map(SessionId::as_str);
-            self.tell(event(0, HOST, session, Fact::Decision(decision)));
+            let event = event(0, HOST, session, Fact::Decision(decision));
+            self.tell(Event {
+                host: draft.host,
+                ..event
+            });
         }
+    }
+
+    /// Leads: writes what was drafted, and what follows from that, until nothing does.
+    pub(crate) fn lead(&mut self, drafts: Vec<Draft>) -> Vec<Draft> {
+        let mut written = Vec::new();
+        let mut waiting = std::collections::VecDeque::from(drafts);
+        while let Some(draft) = waiting.pop_front() {
+            self.overlay.published(id(self.seq + 1), &draft);
+            self.write(vec![draft.clone()]);
+            written.push(draft);
+            waiting.extend(std::mem::take(&mut self.drafts));
+        }
+        written
+    }
+
+    /// Leads on from what was told last.
+    pub(crate) fn follow(&mut self) -> Vec<Draft> {
+        let drafts = std::mem::take(&mut self.drafts);
+        self.lead(drafts)
     }
 
     pub(crate) fn session(&self) -> &Session {

@@ -2,13 +2,18 @@
 
 use super::read;
 use crate::data::approval::{ApprovalRequired, ApprovalResolved};
+use crate::data::budget::{BudgetReached, BudgetRemoved, BudgetSet};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
+use crate::data::hold::{HoldConfirmed, HoldReleased, HoldSet};
 use crate::data::lease::LeaseChanged;
 use crate::data::policy::PolicyActivated;
 use crate::data::runtime::{Alert, LeaderElected, SessionLost, StateChanged};
 use muster_domain::circuit::Change;
 use muster_domain::fact::Decision;
-use muster_domain::family::{AlertKind, CircuitKind, LeaderKind, PolicyKind, RuntimeHostKind, StatusKind};
+use muster_domain::family::{
+    AlertKind, BudgetKind, CircuitKind, HoldKind, LeaderKind, PolicyKind, RuntimeHostKind, StatusKind,
+};
+use muster_domain::{budget, hold};
 
 pub(super) fn status(kind: StatusKind, data: &str) -> Option<Decision> {
     match kind {
@@ -42,6 +47,43 @@ pub(super) fn resolved(data: &str) -> Option<Decision> {
 pub(super) fn policy(kind: PolicyKind, data: &str) -> Option<Decision> {
     let PolicyKind::Activated = kind;
     read::<PolicyActivated>(data).map(|data| Decision::Policy(data.into_fact()))
+}
+
+pub(super) fn hold(kind: HoldKind, data: &str) -> Option<Decision> {
+    let change = match kind {
+        HoldKind::Set => read::<HoldSet>(data)?.into_change(),
+        HoldKind::Released => {
+            let HoldReleased {
+                hold_id, by, reason, ..
+            } = read(data)?;
+            hold::Change::Released {
+                hold: hold_id,
+                by,
+                reason,
+            }
+        }
+        HoldKind::Confirmed => {
+            let HoldConfirmed { hold_id, .. } = read(data)?;
+            hold::Change::Confirmed { hold: hold_id }
+        }
+    };
+    Some(Decision::Hold(change))
+}
+
+pub(super) fn budget(kind: BudgetKind, data: &str) -> Option<Decision> {
+    let change = match kind {
+        BudgetKind::Set => {
+            let BudgetSet { rule, by, .. } = read(data)?;
+            budget::Change::Set { rule, by }
+        }
+        BudgetKind::Removed => {
+            let BudgetRemoved { budget_id, by, .. } = read(data)?;
+            budget::Change::Removed { id: budget_id, by }
+        }
+        BudgetKind::Warned => budget::Change::Warned(read::<BudgetReached>(data)?.into_reached()),
+        BudgetKind::Exceeded => budget::Change::Exceeded(read::<BudgetReached>(data)?.into_reached()),
+    };
+    Some(Decision::Budget(change))
 }
 
 pub(super) const fn host(kind: RuntimeHostKind) -> Decision {

@@ -123,6 +123,18 @@ operations! {
     CircuitsProbe = "circuits"."probe", Agent;
     /// Forgive an agent what it failed at.
     CircuitsReset = "circuits"."reset", Operator, tool "circuit_reset";
+    /// Orders that hosts enforce, and which hosts do.
+    HoldsList = "holds"."list", Viewer, cli "holds";
+    /// Holds new tool calls, or treats sessions as unattended.
+    HoldsSet = "holds"."set", Operator, cli "hold";
+    /// Ends such orders.
+    HoldsRelease = "holds"."release", Operator, cli "release";
+    /// Budgets, and how they stand.
+    BudgetsList = "budgets"."list", Viewer, cli "budget list";
+    /// Sets a budget, or another limit for one.
+    BudgetsSet = "budgets"."set", Operator, cli "budget set";
+    /// Ends a budget.
+    BudgetsRemove = "budgets"."remove", Operator, cli "budget remove";
 }
 
 impl fmt::Display for Operation {
