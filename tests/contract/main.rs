@@ -8,6 +8,7 @@
 mod emitters;
 mod envelopes;
 mod operations;
+mod parity;
 mod payloads;
 
 use muster_wire::RawData;
