@@ -11,6 +11,12 @@ async fn a_demo_shows_sessions_of_many_hosts_in_many_states() {
     let place = Place::new();
     let (mut up, running) = place.started(&["--demo"]).await;
     let hub = running["nats"].as_str().unwrap();
+    let token = place.path("state/muster/demo/operator.token");
+    assert_eq!(
+        running["operator_token"].as_str(),
+        token.to_str(),
+        "a demo has a token of its own"
+    );
     let rows = eventually(START, async || {
         let rows = place.json(&["--nats", hub, "sessions", "list", "--json"]);
         let rows = rows.as_array().unwrap().clone();

@@ -6,6 +6,7 @@ mod asking;
 mod demo;
 mod mcp;
 mod place;
+mod racing;
 mod refusals;
 mod run;
 mod up;
