@@ -97,4 +97,9 @@ async fn a_hook_from_outside_reaches_the_stream() {
     let sessions: serde_json::Value = sessions.expect("the notifier answers").json().await.expect("JSON");
     assert_eq!(sessions["sessions"][0]["id"], "from-outside");
     assert_eq!(sessions["sessions"][0]["state"], "working");
+
+    assert_eq!(project.approvals(), "[]");
+    // It has read the token before it asks.
+    let refused = project.refused();
+    assert!(refused.contains("no approval's id"), "{refused}");
 }

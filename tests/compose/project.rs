@@ -70,6 +70,18 @@ impl<'a> Project<'a> {
         self.said(&["exec", "-T", "ingest", "cat", "/run/secrets/muster/token"])
     }
 
+    /// What waits for an answer, asked with the command beside the services as the README says.
+    pub(crate) fn approvals(&self) -> String {
+        self.said(&["run", "--rm", "-T", "muster", "approvals", "--json"])
+    }
+
+    /// How an answer to nothing ends, which needs the operator's token all the same.
+    pub(crate) fn refused(&self) -> String {
+        let words = ["run", "--rm", "-T", "muster", "approve", "ffffffff"];
+        let output = self.compose(&words).output().expect("compose runs");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// The user a service's container runs as.
     pub(crate) fn user_of(&self, service: &str) -> String {
         let container = self.said(&["ps", "-q", service]);

@@ -1,7 +1,8 @@
 //! Approvals, answered by command.
 
 use crate::asking::{Host, waiting};
-use crate::place::Place;
+use crate::place::{Place, START};
+use muster_testkit::{Spawned, eventually};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
@@ -61,6 +62,7 @@ async fn what_an_agent_asks_is_listed_shown_and_answered_once() {
     assert_eq!(place.json(&["approvals", "--all", "--json"])[0]["id"], json!(id));
 
     questions(&place, &mut host).await;
+    watching(&place, &mut host).await;
     refusals(&place, &mut host).await;
     assert!(up.terminate(Duration::from_secs(30)).await.success(), "{}", up.stderr());
 }
@@ -92,6 +94,51 @@ async fn questions(place: &Place, host: &mut Host) {
         (&answer["outcome"], &answer["interrupt"], &answer["reason"]),
         (&json!("denied"), &json!(true), &json!("not there"))
     );
+}
+
+/// Who watches is told what waits, what is asked, and how it ends, each once; and sees all of what is large.
+async fn watching(place: &Place, host: &mut Host) {
+    let long = format!("echo {}", "x".repeat(100_000));
+    let first = host.asks_much("s-5", "Bash", &json!({"command": long})).await;
+    waiting(place, 1).await;
+    let shown = said(&place.output(&["approvals", "show", &first]));
+    assert!(
+        shown.contains(&long) && !shown.contains("preview"),
+        "the whole command is shown"
+    );
+    let shown = place.json(&["approvals", "show", &first, "--json"]);
+    assert_eq!(shown["asked"]["tool_input"]["command"], json!(long));
+
+    let watch = Spawned::start(place.muster(&["approvals", "--watch", "--json", "--host", "web-09"]));
+    let seen = async |count: usize| {
+        eventually(START, async || {
+            let text = watch.stdout();
+            let rows: Vec<Value> = text
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok())
+                .collect();
+            let told: Vec<(Value, Value)> = rows
+                .iter()
+                .map(|row| (row["id"].clone(), row["resolution"]["answer"]["outcome"].clone()))
+                .collect();
+            if told.len() >= count { Ok(told) } else { Err(text) }
+        })
+        .await
+    };
+    seen(1).await;
+    let second = host.asks("s-6", "Bash", &json!({"command": "make"})).await;
+    seen(2).await;
+    for id in [&first, &second] {
+        assert!(place.output(&["deny", id]).status.success());
+    }
+    let (first, second) = (json!(first), json!(second));
+    let expected = [
+        (first.clone(), Value::Null),
+        (second.clone(), Value::Null),
+        (first, json!("denied")),
+        (second, json!("denied")),
+    ];
+    assert_eq!(seen(4).await, expected);
 }
 
 async fn refusals(place: &Place, host: &mut Host) {

@@ -8,7 +8,7 @@ use muster_domain::ids::{EventId, ProducerId};
 use muster_domain::names::{AgentName, HostName, SessionId};
 use muster_testkit::eventually;
 use muster_wire::Envelope;
-use muster_wire::topology::EVENTS;
+use muster_wire::topology::{EVENTS, PAYLOADS};
 use serde_json::{Value, json};
 use std::time::SystemTime;
 use uuid::Uuid;
@@ -36,10 +36,27 @@ impl Host {
 
     /// An agent asks for permission to use a tool; gives the approval's id.
     pub(crate) async fn asks(&mut self, session: &str, tool: &str, input: &Value) -> String {
+        self.asks_noted(session, tool, input, json!({})).await
+    }
+
+    /// An agent asks with an input that is too large for an event: the log has a preview, and the store has all of it.
+    pub(crate) async fn asks_much(&mut self, session: &str, tool: &str, input: &Value) -> String {
+        let whole = json!({"tool_name": tool, "tool_input": input}).to_string();
+        let overflow = json!({"object": "web-09/00ff", "bytes": whole.len()});
+        let store = self.bus.objects(&PAYLOADS);
+        store.put("web-09/00ff", whole.into()).await.unwrap();
+        let note = json!({"overflow": overflow});
+        self.asks_noted(session, tool, &json!({"command": "preview"}), note)
+            .await
+    }
+
+    async fn asks_noted(&mut self, session: &str, tool: &str, input: &Value, mut note: Value) -> String {
         self.seq += 1;
+        note["hook"] = json!("PermissionRequest");
+        note["wait_ms"] = json!(60_000);
         let data = json!({
             "tool_name": tool, "tool_input": input, "cwd": "/w", "prompt_id": "p1", "permission_mode": "default",
-            "muster": {"hook": "PermissionRequest", "wait_ms": 60_000},
+            "muster": note,
         });
         let envelope = Envelope {
             id: EventId::from_uuid(Uuid::now_v7()),
