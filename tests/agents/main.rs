@@ -3,6 +3,7 @@
 
 mod hold;
 mod place;
+mod policy;
 
 use muster_testkit::model::{Rule, ScriptedModel, Step};
 use muster_testkit::tmux::Tmux;

@@ -126,6 +126,10 @@ impl Place {
         .await
     }
 
+    pub(crate) fn nats(&self) -> &str {
+        &self.nats
+    }
+
     pub(crate) fn project(&self) -> &Path {
         &self.project
     }

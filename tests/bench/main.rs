@@ -14,6 +14,7 @@ mod hook;
 mod http;
 mod hub;
 mod load;
+mod policy;
 mod request;
 mod stream;
 mod table;
@@ -30,11 +31,12 @@ async fn main() {
     {
         return request::respond(url, bytes.parse().expect("a number of bytes")).await;
     }
-    let all: [(&str, Measure); 7] = [
+    let all: [(&str, Measure); 8] = [
         ("hook", || Box::pin(hook::rows())),
         ("drain", || Box::pin(drain::rows())),
         ("http", || Box::pin(http::rows())),
         ("fold", || Box::pin(fold::rows())),
+        ("policy", || Box::pin(async { policy::rows() })),
         ("request", || Box::pin(request::rows())),
         ("stream", || Box::pin(stream::rows())),
         ("answer", || Box::pin(answer::rows())),

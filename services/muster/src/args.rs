@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Back(commands::hold::BackArgs),
     /// What sessions may spend before they are held
     Budget(commands::budget::Args),
+    /// Which tool calls may happen: rules in force, others in their place, and what they come to
+    Policy(commands::policy::Args),
     /// Every event as it is stored
     Tail(commands::tail::Args),
     /// What happened, again, in its own rhythm or faster

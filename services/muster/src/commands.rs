@@ -9,6 +9,7 @@ pub(crate) mod enroll;
 pub(crate) mod hold;
 pub(crate) mod mcp;
 pub(crate) mod migrate;
+pub(crate) mod policy;
 pub(crate) mod replay;
 pub(crate) mod run;
 mod selection;
@@ -64,6 +65,7 @@ async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Away(args) => hold::away(args, global).await,
         Command::Back(args) => hold::back(args, global).await,
         Command::Budget(args) => budget::run(args, global).await,
+        Command::Policy(args) => Box::pin(policy::run(args, global)).await,
         Command::Tail(args) => tail::run(args, global).await,
         Command::Replay(args) => replay::run(args, global).await,
         Command::Run(args) => Box::pin(run::run(args, global)).await,
