@@ -1,7 +1,9 @@
 //! The whole path with a real agent: Claude Code, led by a scripted model, reports through the installed hook; what it did
 //! is in the session, in order and once each; the settings are afterwards what they were before.
 
+mod approvals;
 mod hold;
+mod parts;
 mod place;
 mod policy;
 
