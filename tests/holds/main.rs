@@ -60,9 +60,8 @@ impl Fleet {
             host.ready().await;
         }
         eventually(WITHIN, async || {
-            let hosts = fleet.json(&["doctor"]).to_string();
             let holds = fleet.json(&["holds"]);
-            if holds.is_array() { Ok(()) } else { Err(hosts) }
+            if holds.is_array() { Ok(()) } else { Err(holds) }
         })
         .await;
         fleet

@@ -4,9 +4,10 @@ mod script;
 
 use muster_domain::fact::{Decision, Event, Fact, Hook, HookBody, HostFact, Origin, ProcessFact, Recorded, TurnFact};
 use muster_domain::fleet::{Applied, Fleet, Settings};
+use muster_domain::hold::{self, Selector};
 use muster_domain::overlay::Overlay;
 use muster_domain::state::SessionState;
-use muster_domain::{due, react, view};
+use muster_domain::{budget, due, react, view};
 use proptest::prelude::*;
 use script::*;
 use std::collections::BTreeMap;
@@ -61,6 +62,65 @@ fn timed(hooks: impl Strategy<Value = Hook>, session: &'static str) -> impl Stra
     })
 }
 
+/// Anything that may be said of orders that hosts enforce.
+fn any_hold() -> impl Strategy<Value = hold::Change> {
+    let by = || hold::By::Budget {
+        budget: "session:*/calls".to_owned(),
+    };
+    let host = Selector::Host { host: host_name(HOST) };
+    let selector = prop::sample::select(vec![Selector::All, host]);
+    prop_oneof![
+        (selector, any::<Option<i64>>()).prop_map(move |(selector, until)| {
+            hold::Change::Set(hold::Order {
+                mode: hold::Mode::Hold,
+                selector,
+                reason: None,
+                by: by(),
+                expires_at: until.map(ms),
+                request: None,
+            })
+        }),
+        (0..60u64).prop_map(move |n| hold::Change::Released {
+            hold: id(n),
+            by: by(),
+            reason: None,
+        }),
+        (0..60u64).prop_map(|n| hold::Change::Confirmed { hold: id(n) }),
+    ]
+}
+
+/// Anything that may be said of budgets.
+fn any_budget() -> impl Strategy<Value = budget::Change> {
+    let rule =
+        (0..20u64, prop::sample::select(vec![None, Some(budget::Window::Minute)])).prop_map(|(limit, window)| {
+            let scope = budget::Scope::Session {
+                host: None,
+                session: None,
+            };
+            budget::Rule {
+                scope,
+                measure: budget::Measure::Calls,
+                limit,
+                window,
+            }
+        });
+    prop_oneof![
+        rule.prop_map(|rule| budget::Change::Set { rule, by: None }),
+        Just(budget::Change::Removed {
+            id: "session:*/calls".to_owned(),
+            by: None,
+        }),
+        any::<u64>().prop_map(|spent| budget::Change::Exceeded(budget::Reached {
+            id: "session:*/calls".to_owned(),
+            subject: budget::Subject::Session(key(HOST, SESSION)),
+            measure: budget::Measure::Calls,
+            spent,
+            limit: 1,
+            until: None,
+        })),
+    ]
+}
+
 /// Anything an event may say, sensible or not.
 fn any_fact() -> impl Strategy<Value = Fact> {
     let nameless = of_prompt("p1").prop_map(|hook| Hook { prompt: None, ..hook });
@@ -84,6 +144,8 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         1 => Just(Fact::Decision(Decision::SessionLost { reason: "gone".to_owned() })),
         1 => Just(Fact::Decision(Decision::HostLost)),
         1 => Just(Fact::Decision(Decision::HostReturned)),
+        1 => any_hold().prop_map(|change| Fact::Decision(Decision::Hold(change))),
+        1 => any_budget().prop_map(|change| Fact::Decision(Decision::Budget(change))),
         1 => Just(Fact::Noted),
         1 => Just(Fact::Tombstone),
     ]

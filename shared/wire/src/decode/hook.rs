@@ -5,6 +5,7 @@
 
 use super::{read, summary};
 use crate::canonical;
+use crate::data::hook::{Verdict, VerdictKind};
 use crate::members::{Field, Members, count, text};
 use crate::text::{LINE_CHARS, REASON_CHARS, first_line, one_line};
 use muster_domain::fact::{Fact, Held, Hook, HookBody, InputDigest, ToolOutcome, ToolUse, TurnFact};
@@ -95,6 +96,8 @@ struct Note<'a> {
     wait_ms: Option<&'a RawValue>,
     #[serde(borrow)]
     overflow: Option<&'a RawValue>,
+    #[serde(borrow)]
+    verdict: Option<&'a RawValue>,
 }
 
 /// The moment that a hook marks, by the name Claude Code gives it; a name that nobody translates stands for itself.
@@ -152,7 +155,7 @@ fn said(name: &HookName, members: &Members<'_>, note: &Note<'_>) -> Option<HookB
             reason: members.owned(Field::Reason),
         },
         HookName::UserPromptSubmit => prompt(members)?,
-        HookName::PreToolUse => HookBody::ToolStarted(tool(members, note)?),
+        HookName::PreToolUse => started(tool(members, note)?, note),
         HookName::PostToolUse => ended(members, note)?,
         HookName::PostToolUseFailure => failed(members, note)?,
         HookName::PermissionDenied => HookBody::ToolEnded {
@@ -222,6 +225,26 @@ fn prompt(members: &Members<'_>) -> Option<HookBody> {
     (!again).then(|| HookBody::PromptGiven {
         preview: prompt.and_then(|text| first_line(&text, LINE_CHARS)),
     })
+}
+
+/// A call that is about to run; one that its host denied is over with that, and many agents say no more of it.
+fn started(tool: ToolUse, note: &Note<'_>) -> HookBody {
+    let verdict: Option<Verdict> = note.verdict.and_then(|raw| read(raw.get()));
+    match verdict {
+        Some(Verdict {
+            decision: VerdictKind::Deny,
+            reason,
+            ..
+        }) => HookBody::ToolEnded {
+            tool,
+            outcome: ToolOutcome::Denied {
+                reason: one_line(&reason, REASON_CHARS).unwrap_or_default(),
+            },
+            duration_ms: None,
+            spawned: None,
+        },
+        _ => HookBody::ToolStarted(tool),
+    }
 }
 
 fn tool(members: &Members<'_>, note: &Note<'_>) -> Option<ToolUse> {
@@ -373,5 +396,34 @@ fn notification(members: &Members<'_>) -> Option<HookBody> {
         }),
         "elicitation_complete" | "elicitation_response" => Some(HookBody::InputGiven),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(data: &str) -> HookBody {
+        match fact(&HookName::PreToolUse, data) {
+            Some(Fact::Hook(hook)) => hook.body,
+            other => panic!("no hook: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_call_that_its_host_denied_is_over() {
+        let denied = r#"{"tool_name":"Bash","tool_use_id":"t1","tool_input":{"command":"ls"},"muster":{"verdict":{"decision":"deny","by":"hold","reason":"Held by operator op-anna: a deploy runs."}}}"#;
+        let HookBody::ToolEnded {
+            outcome: ToolOutcome::Denied { reason },
+            ..
+        } = body(denied)
+        else {
+            panic!("it is not over");
+        };
+        assert_eq!(reason, "Held by operator op-anna: a deploy runs.");
+        for other in ["allow", "ask", "a word of a newer version"] {
+            let asked = denied.replace("deny\"", &format!("{other}\""));
+            assert!(matches!(body(&asked), HookBody::ToolStarted(_)), "{other}");
+        }
     }
 }

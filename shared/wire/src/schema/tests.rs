@@ -1,14 +1,17 @@
 use super::*;
 use crate::api::{
     ApprovalRequest, ApprovalState, ApprovalsListRequest, ApprovalsResolveRequest, AuditDigestRequest,
-    CircuitsProbeRequest, CircuitsResetRequest, CircuitsStatusRequest, Cursor, HelloRequest, HostsListRequest,
-    LeaseTarget, LeasesListRequest, PolicyActivateRequest, PolicyCheckRequest, SessionDetailRequest, SessionRequest,
+    BudgetsRemoveRequest, BudgetsSetRequest, CircuitsProbeRequest, CircuitsResetRequest, CircuitsStatusRequest, Cursor,
+    HelloRequest, HoldsListRequest, HoldsReleaseRequest, HoldsSetRequest, HostsListRequest, LeaseTarget,
+    LeasesListRequest, PolicyActivateRequest, PolicyCheckRequest, SessionDetailRequest, SessionRequest,
     SessionsClearRequest, SessionsHeartbeatRequest, SessionsListRequest, SessionsStartRequest, SessionsTakeoverRequest,
     Verdict,
 };
 use crate::edge::Source;
 use muster_domain::approval::{ApprovalId, Scope};
+use muster_domain::budget;
 use muster_domain::fleet::SessionKey;
+use muster_domain::hold::{self, Selector};
 use muster_domain::lease::{Mode, OwnerKind};
 use muster_domain::names::{AgentName, HostName, Profile, SessionId, SubagentName, ToolCallId, Workspace};
 use muster_domain::policy::ActionFamily;
@@ -151,6 +154,45 @@ fn requests() -> Vec<Full> {
             Operation::CircuitsReset,
             &CircuitsResetRequest {
                 agent: agent(),
+                request_id: Some("r1".to_owned()),
+            },
+        ),
+        full(Operation::HoldsList, &HoldsListRequest { past: true }),
+        full(
+            Operation::HoldsSet,
+            &HoldsSetRequest {
+                mode: hold::Mode::Away,
+                selector: Selector::All,
+                reason: Some("r".to_owned()),
+                expires_in_ms: Some(1),
+                request_id: Some("r1".to_owned()),
+            },
+        ),
+        full(
+            Operation::HoldsRelease,
+            &HoldsReleaseRequest {
+                id: Some(approval().event()),
+                selector: Some(Selector::All),
+                all: true,
+                mode: Some(hold::Mode::Hold),
+                reason: Some("r".to_owned()),
+                request_id: Some("r1".to_owned()),
+            },
+        ),
+        full(
+            Operation::BudgetsSet,
+            &BudgetsSetRequest {
+                scope: budget::Scope::Fleet,
+                measure: budget::Measure::Calls,
+                limit: 1.0,
+                window: Some(budget::Window::Minute),
+                request_id: Some("r1".to_owned()),
+            },
+        ),
+        full(
+            Operation::BudgetsRemove,
+            &BudgetsRemoveRequest {
+                id: "fleet/usd".to_owned(),
                 request_id: Some("r1".to_owned()),
             },
         ),
