@@ -199,7 +199,7 @@ impl App {
         );
 
         let surfaces = TaskTracker::new();
-        let gate = Gate::new(intake.host().clone(), config.host.profile.clone(), edge.clone());
+        let gate = Gate::new(intake.host().clone(), config.host.profile.clone(), edge.clone()).asking(bus.clone());
         let resolutions = Arc::new(Resolutions::default());
         let hooks = Hooks {
             intake: intake.clone(),

@@ -3,12 +3,14 @@
 //! Judging reads nothing but the rules that were followed and the call itself. Where no rule speaks, nothing is said and
 //! the agent decides as it always did.
 
+mod circuit;
 mod labels;
 mod policy;
 
 use crate::edge::{Edge, Rules};
 use crate::observation::Observation;
 use labels::Labels;
+use muster_bus::Bus;
 use muster_domain::family::{EventType, HookName};
 use muster_domain::hold::{Mode, Whom};
 use muster_domain::names::{HostName, Profile};
@@ -27,6 +29,8 @@ pub(crate) struct Gate {
     profile: Profile,
     edge: Edge,
     labels: Arc<Labels>,
+    /// Where is asked what cannot be known here.
+    bus: Option<Bus>,
 }
 
 impl Gate {
@@ -36,7 +40,22 @@ impl Gate {
             profile,
             edge,
             labels: Arc::default(),
+            bus: None,
         }
+    }
+
+    /// The gate that asks the orchestrator where it has to.
+    pub(crate) fn asking(self, bus: Bus) -> Self {
+        Self { bus: Some(bus), ..self }
+    }
+
+    /// What the orchestrator has to say of a call that nothing here denies. Nearly always there is nothing to ask.
+    pub(crate) async fn ask(&self, observation: &mut Observation) -> Option<Verdict> {
+        let bus = self.bus.as_ref().filter(|_| starts_a_tool(&observation.event_type))?;
+        let rules = self.edge.rules();
+        let verdict = circuit::probe(bus, &self.host, &rules, observation).await?;
+        observation.notes.verdict = Some(verdict.clone());
+        Some(verdict)
     }
 
     /// What the rules say of this hook, if they say anything. It is noted beside the payload, and so is whether an operator
@@ -59,7 +78,7 @@ impl Gate {
             labels: &observation.notes.labels,
             remembered: remembered.as_deref(),
         };
-        let now = time::from_system(SystemTime::now());
+        let now = now();
         let away = order(&rules, Mode::Away, &whom, now).is_some();
         let verdict = starts_a_tool(&observation.event_type)
             .then(|| {
@@ -69,7 +88,9 @@ impl Gate {
                         .as_ref()?
                         .judge(observation, &whom, away, self.profile.as_str())
                 };
-                judge(&rules, &whom, now).or_else(policy)
+                held(&rules, &whom, now)
+                    .or_else(|| circuit::cooling(&rules, observation, now))
+                    .or_else(policy)
             })
             .flatten();
         observation.notes.away = away;
@@ -86,13 +107,16 @@ impl Rules {
     /// Whether any rule is set.
     fn speak(&self) -> bool {
         self.holds.as_ref().is_some_and(|holds| !holds.holds.is_empty())
+            || self
+                .circuits
+                .as_ref()
+                .is_some_and(|circuits| !circuits.circuits.is_empty())
             || self.policy.as_ref().is_some_and(|policy| policy.speaks())
     }
 }
 
-/// The verdict of the first kind of rule that has one.
-fn judge(rules: &Rules, whom: &Whom<'_>, now: Timestamp) -> Option<Verdict> {
-    held(rules, whom, now)
+fn now() -> Timestamp {
+    time::from_system(SystemTime::now())
 }
 
 fn held(rules: &Rules, whom: &Whom<'_>, now: Timestamp) -> Option<Verdict> {

@@ -44,7 +44,13 @@ impl Hooks {
     /// # Errors
     /// Those of the intake. A denial is answered all the same: a call that is held does not run because a disk is full.
     pub(crate) async fn take(&self, mut observation: Observation, offer: Offer) -> Result<Taken, Reject> {
-        let verdict = self.gate.judge(&mut observation);
+        let mut verdict = self.gate.judge(&mut observation);
+        if verdict
+            .as_ref()
+            .is_none_or(|verdict| verdict.decision != VerdictKind::Deny)
+        {
+            verdict = self.gate.ask(&mut observation).await.or(verdict);
+        }
         let body = verdict.as_ref().and_then(|verdict| told(&observation, verdict));
         let held = match verdict {
             None => self.approvals.plan(&mut observation, offer),

@@ -7,6 +7,7 @@ use crate::members::text;
 use muster_domain::ids::EventId;
 use muster_domain::names::SubagentName;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// How the line begins that names a delegation.
@@ -42,10 +43,22 @@ impl AgentCall {
         let input: Input<'_> = input
             .and_then(|input| serde_json::from_str(input.get()).ok())
             .unwrap_or_default();
-        let name = input.subagent_type.and_then(text);
+        let (name, prompt) = (input.subagent_type.and_then(text), input.prompt.and_then(text));
+        Self::named(name.as_deref(), prompt.as_deref())
+    }
+
+    /// The same from an input that was read already.
+    pub fn of(tool: &str, input: &Value) -> Option<Self> {
+        let text = |member: &str| input.get(member).and_then(Value::as_str);
+        TOOLS
+            .contains(&tool)
+            .then(|| Self::named(text("subagent_type"), text("prompt")))?
+    }
+
+    fn named(agent: Option<&str>, prompt: Option<&str>) -> Option<Self> {
         Some(Self {
-            agent: SubagentName::new(name.as_deref().unwrap_or(UNNAMED)).ok()?,
-            delegation: input.prompt.and_then(text).and_then(|prompt| delegation(&prompt)),
+            agent: SubagentName::new(agent.unwrap_or(UNNAMED)).ok()?,
+            delegation: prompt.and_then(delegation),
         })
     }
 }
@@ -70,8 +83,10 @@ mod tests {
     use serde_json::json;
     use uuid::Uuid;
 
-    fn read(tool: &str, input: &serde_json::Value) -> Option<AgentCall> {
-        AgentCall::read(tool, Some(&serde_json::value::to_raw_value(input).unwrap()))
+    fn read(tool: &str, input: &Value) -> Option<AgentCall> {
+        let read = AgentCall::read(tool, Some(&serde_json::value::to_raw_value(input).unwrap()));
+        assert_eq!(read, AgentCall::of(tool, input));
+        read
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub struct ToolCall<'a> {
     pub tool: &'a str,
     /// What it is called with; null where that is not said.
     pub input: Cow<'a, Value>,
+    /// The call, where its agent names calls.
+    pub call: Option<&'a str>,
     /// The working folder; empty where that is not said.
     pub cwd: &'a str,
     /// The agent's permission mode; empty where that is not said.
@@ -31,6 +33,7 @@ impl<'a> ToolCall<'a> {
         };
         Some(Self {
             tool: text(Field::Tool)?,
+            call: text(Field::Call),
             input,
             cwd: text(Field::Cwd).unwrap_or_default(),
             mode: text(Field::Mode).unwrap_or_default(),

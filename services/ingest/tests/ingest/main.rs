@@ -3,6 +3,7 @@
 
 mod approvals;
 mod bad_input;
+mod circuits;
 mod client;
 mod displaced;
 mod forwarding;
