@@ -4,6 +4,7 @@
 mod approvals;
 mod hold;
 mod parts;
+mod circuit;
 mod place;
 mod policy;
 

@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Budget(commands::budget::Args),
     /// Which tool calls may happen: rules in force, others in their place, and what they come to
     Policy(commands::policy::Args),
+    /// Agents that keep failing, and when they may be run again
+    Circuit(commands::circuit::Args),
     /// Every event as it is stored
     Tail(commands::tail::Args),
     /// What happened, again, in its own rhythm or faster

@@ -3,6 +3,7 @@
 pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod budget;
+pub(crate) mod circuit;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod enroll;
@@ -66,6 +67,7 @@ async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Back(args) => hold::back(args, global).await,
         Command::Budget(args) => budget::run(args, global).await,
         Command::Policy(args) => Box::pin(policy::run(args, global)).await,
+        Command::Circuit(args) => circuit::run(args, global).await,
         Command::Tail(args) => tail::run(args, global).await,
         Command::Replay(args) => replay::run(args, global).await,
         Command::Run(args) => Box::pin(run::run(args, global)).await,
