@@ -50,7 +50,7 @@ async fn an_agent_that_keeps_failing_is_denied_with_the_reason_until_it_is_reset
                 Step::text("never said").refused_first(99, 400),
             ],
         ),
-        Rule::new("it will work", [Step::text("worked")]),
+        Rule::new("it will work", [Step::text("all-tests-are-green")]),
         Rule::new(
             "try three times",
             [
@@ -70,7 +70,7 @@ async fn an_agent_that_keeps_failing_is_denied_with_the_reason_until_it_is_reset
         "{told}"
     );
     assert!(told.contains("it failed 3 times in a row"), "{told}");
-    assert!(!told.contains("worked"), "the fourth call ran");
+    assert!(!told.contains("all-tests-are-green"), "the fourth call ran");
     let shown = place.json(&["circuit", "general-purpose"]);
     assert_eq!(
         (&shown["breaker"]["state"], &shown["breaker"]["consecutive_failures"]),
@@ -82,13 +82,13 @@ async fn an_agent_that_keeps_failing_is_denied_with_the_reason_until_it_is_reset
     assert_eq!(reset, "general-purpose may be run again\n");
     eventually(WITHIN, async || {
         let model = ScriptedModel::start([
-            Rule::new("it will work", [Step::text("worked")]),
+            Rule::new("it will work", [Step::text("all-tests-are-green")]),
             Rule::new("try again", [delegate("it will work"), Step::text("Done.")]),
         ])
         .await;
         run(&place, &model, "try again").await;
         let told = results(&model);
-        if told.contains("worked") { Ok(()) } else { Err(told) }
+        if told.contains("all-tests-are-green") { Ok(()) } else { Err(told) }
     })
     .await;
     let shown = place.json(&["circuit", "general-purpose"]);

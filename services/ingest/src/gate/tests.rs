@@ -93,8 +93,8 @@ fn an_order_ends_by_this_hosts_clock() {
         labels: &none,
         remembered: None,
     };
-    assert!(judge(&rules, &whom, Timestamp::from_millis(999)).is_some());
-    assert_eq!(judge(&rules, &whom, Timestamp::from_millis(1_000)), None);
+    assert!(held(&rules, &whom, Timestamp::from_millis(999)).is_some());
+    assert_eq!(held(&rules, &whom, Timestamp::from_millis(1_000)), None);
 }
 
 #[test]
