@@ -88,7 +88,11 @@ async fn an_agent_that_keeps_failing_is_denied_with_the_reason_until_it_is_reset
         .await;
         run(&place, &model, "try again").await;
         let told = results(&model);
-        if told.contains("all-tests-are-green") { Ok(()) } else { Err(told) }
+        if told.contains("all-tests-are-green") {
+            Ok(())
+        } else {
+            Err(told)
+        }
     })
     .await;
     let shown = place.json(&["circuit", "general-purpose"]);

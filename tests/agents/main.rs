@@ -5,6 +5,7 @@ mod approvals;
 mod hold;
 mod parts;
 mod circuit;
+mod hold;
 mod place;
 mod policy;
 
