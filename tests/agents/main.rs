@@ -2,10 +2,9 @@
 //! is in the session, in order and once each; the settings are afterwards what they were before.
 
 mod approvals;
-mod hold;
-mod parts;
 mod circuit;
 mod hold;
+mod parts;
 mod place;
 mod policy;
 
