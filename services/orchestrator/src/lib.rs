@@ -31,6 +31,7 @@ use muster_bus::operator::{Judge, Key};
 use muster_bus::{Bus, migrate};
 use muster_domain::fleet::Fleet;
 use muster_domain::ids::InstanceId;
+use muster_runtime::config::SecretFile;
 use muster_runtime::exit::Failure;
 use muster_runtime::health;
 use muster_runtime::http::{Guard, serve as serve_http};
@@ -72,10 +73,21 @@ impl App {
         let listener = TcpListener::bind(config.http.listen)
             .await
             .with_context(|| format!("listening on {}", config.http.listen))?;
-        let guard = Guard::new(&config.http)?;
+        let guard = Guard::new(&config.http)?.except(mcp::brings_own);
+        let token = config.operator_token()?;
+        let unusable = |error: &dyn std::error::Error| {
+            Failure::Config(format!("operator.token_file {}: {error}", token.display()))
+        };
+        let key = Key::read_or_make(&token).map_err(|error| unusable(&error))?;
+        let operator = SecretFile::new(&token).read().map_err(|error| unusable(&error))?;
         // A connection of its own: its questions and this service's answers do not wait for one another.
         let asking = connection::for_questions(&config, &context).await?;
-        let tools = mcp::routes(&config.mcp, &config.http, &asking, &drain)?;
+        let entrance = mcp::Entrance {
+            http: config.http.clone(),
+            guard: guard.clone(),
+            operator,
+        };
+        let tools = mcp::routes(&config.mcp, entrance, &asking, &drain)?;
         let probes = health::router(context.health.clone(), context.metrics.clone());
         let routes = guard.protect(probes.merge(tools));
         let (http, draining) = (config.http.clone(), drain.clone());
@@ -83,7 +95,7 @@ impl App {
         drain.part("http", health);
 
         let bus = tokio::select! {
-            bus = start(config, &context) => Some(bus?),
+            bus = start(config, key, &context) => Some(bus?),
             () = drain.requested() => None,
         };
         let finished = drain.finish(grace).await;
@@ -96,18 +108,13 @@ impl App {
 }
 
 /// Reaches the hub, makes sure that it is as expected, and starts the parts.
-async fn start(config: Config, context: &Context) -> anyhow::Result<Bus> {
+async fn start(config: Config, key: Key, context: &Context) -> anyhow::Result<Bus> {
     let bus = connection::connect(&config, context).await?;
     let verified = migrate::verify(&bus).await;
     verified.context(Failure::Unavailable("the hub is not ready for this version".to_owned()))?;
     connection::check_sync(&config, context).await;
     let secret = migrate::decision_secret(&bus).await;
     let secret = secret.context("reading the secret of decision ids")?;
-    let token = config.operator_token()?;
-    let key = Key::read_or_make(&token).map_err(|error| {
-        let text = format!("operator.token_file {}: {error}", token.display());
-        anyhow::Error::from(Failure::Config(text))
-    })?;
     let store = Store::open(config.state_dir()?, &bus)?;
 
     let drain = &context.drain;

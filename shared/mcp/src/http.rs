@@ -10,8 +10,11 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// The protocol at `/mcp`. Bodies over `body_bytes_max` are refused; open answers end when `closing` is cancelled.
-pub fn service(server: Server, body_bytes_max: usize, closing: CancellationToken) -> Router {
+/// Where the protocol is spoken.
+pub const PATH: &str = "/mcp";
+
+/// The protocol at [`PATH`]. Bodies over `body_bytes_max` are refused; open answers end when `closing` is cancelled.
+pub fn routes(server: Server, body_bytes_max: usize, closing: CancellationToken) -> Router {
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
@@ -24,5 +27,5 @@ pub fn service(server: Server, body_bytes_max: usize, closing: CancellationToken
         Arc::new(NeverSessionManager::default()),
         config,
     );
-    Router::new().route_service("/mcp", service)
+    Router::new().route_service(PATH, service)
 }

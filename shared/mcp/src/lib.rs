@@ -22,7 +22,7 @@ mod tools;
 
 pub use asker::Asker;
 pub use host::{Ask, Hook, Host, HostError, Pending, Verdict};
-pub use http::service;
+pub use http::{PATH, routes};
 pub use server::Server;
 pub use stdio::{StdioError, serve};
 pub use tools::{Tool, tools};

@@ -337,6 +337,43 @@ async fn what_only_an_operator_may_do_needs_the_operators_token_everywhere() {
     let admitted = resolve_as(Some(&bearer));
     assert!(admitted.contains("no such approval"), "{admitted}");
 
+    // A forwarded port or a proxy guards the whole surface with a token; then either of the two opens it.
+    let guarded = place.path("surface.token");
+    std::fs::write(&guarded, "a-token-of-the-surface").unwrap();
+    let port = muster_testkit::free_port();
+    let mut command = Command::new(muster_testkit::process::bin("muster-orchestrator"));
+    for (key, value) in [
+        ("nats.url", running["nats"].as_str().unwrap().to_owned()),
+        ("http.listen", format!("127.0.0.1:{port}")),
+        ("http.token_file", guarded.display().to_string()),
+        ("http.allowed_hosts", "[\"muster.example\"]".to_owned()),
+        ("state.dir", place.path("second").display().to_string()),
+        (
+            "operator.token_file",
+            place.path("state/muster/operator.token").display().to_string(),
+        ),
+    ] {
+        command.arg("--set").arg(format!("{key}={value}"));
+    }
+    let _second = muster_testkit::Spawned::start(command);
+    let second = format!("http://127.0.0.1:{port}");
+    muster_testkit::eventually(SOON, async || TcpStream::connect(("127.0.0.1", port))).await;
+    let list_as = |authorization: &[(&'static str, &'static str)]| {
+        let mut headers = current("tools/call", Some("host_list"));
+        headers.push(("Host", "muster.example"));
+        headers.extend(authorization);
+        post(&second, &headers, &call(4, "host_list", json!({})))
+    };
+    assert_eq!(list_as(&[]).0, 401);
+    assert_eq!(list_as(&[("Authorization", "Bearer something-else-altogether")]).0, 401);
+    let (status, hosts) = list_as(&[("Authorization", "Bearer a-token-of-the-surface")]);
+    assert_eq!(status, 200);
+    assert!(told(&hosts)["hosts"].is_array(), "a standby answers too: {hosts}");
+    let mut headers = current("tools/call", Some("approval_resolve"));
+    headers.push(("Authorization", &bearer));
+    let admitted = refusal(&post(&second, &headers, &resolve).1);
+    assert!(admitted.contains("no such approval"), "{admitted}");
+
     // Such a tool is offered to whom it may serve; any other question is answered whatever token comes with it.
     let listed = |authorization: &[(&'static str, &str)]| {
         let mut headers = current("tools/list", None);
