@@ -4,6 +4,7 @@
 mod approvals;
 mod circuit;
 mod hold;
+mod mcp;
 mod parts;
 mod place;
 mod policy;

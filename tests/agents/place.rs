@@ -138,6 +138,16 @@ impl Place {
         self.home.join(".claude/settings.json")
     }
 
+    /// Where the agent keeps its MCP servers, and much else.
+    pub(crate) fn servers(&self) -> PathBuf {
+        self.home.join(".claude.json")
+    }
+
+    /// The command itself.
+    pub(crate) fn muster_command(&self) -> PathBuf {
+        bin("muster")
+    }
+
     pub(crate) fn own_hook_ran(&self) -> bool {
         self.dir.path().join("own-hook-ran").exists()
     }

@@ -124,17 +124,17 @@ operations! {
     /// Forgive an agent what it failed at.
     CircuitsReset = "circuits"."reset", Operator, tool "circuit_reset";
     /// Orders that hosts enforce, and which hosts do.
-    HoldsList = "holds"."list", Viewer, cli "holds";
+    HoldsList = "holds"."list", Viewer, tool "hold_list", cli "holds";
     /// Holds new tool calls, or treats sessions as unattended.
-    HoldsSet = "holds"."set", Operator, cli "hold";
+    HoldsSet = "holds"."set", Operator, tool "hold_set", cli "hold";
     /// Ends such orders.
-    HoldsRelease = "holds"."release", Operator, cli "release";
+    HoldsRelease = "holds"."release", Operator, tool "hold_release", cli "release";
     /// Budgets, and how they stand.
-    BudgetsList = "budgets"."list", Viewer, cli "budget list";
+    BudgetsList = "budgets"."list", Viewer, tool "budget_list", cli "budget list";
     /// Sets a budget, or another limit for one.
-    BudgetsSet = "budgets"."set", Operator, cli "budget set";
+    BudgetsSet = "budgets"."set", Operator, tool "budget_set", cli "budget set";
     /// Ends a budget.
-    BudgetsRemove = "budgets"."remove", Operator, cli "budget remove";
+    BudgetsRemove = "budgets"."remove", Operator, tool "budget_remove", cli "budget remove";
 }
 
 impl fmt::Display for Operation {
