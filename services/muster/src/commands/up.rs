@@ -175,6 +175,7 @@ fn announce(running: &Running, demo: bool, adopted: bool, waiting: &[&str], glob
   hooks, events {ingest}
   stream, REST  {notifier}
   orchestrator  {orchestrator}
+  tools (MCP)   {orchestrator}/mcp
   operator      {token}
 
 next, in another terminal:

@@ -118,11 +118,11 @@ operations! {
     /// The answer to one.
     ApprovalsResolve = "approvals"."resolve", Operator, tool "approval_resolve", cli "approve";
     /// Circuits, of one agent or of all.
-    CircuitsStatus = "circuits"."status", Viewer, tool "circuit_breaker_status";
+    CircuitsStatus = "circuits"."status", Viewer, tool "circuit_breaker_status", cli "circuit";
     /// Whether a run of an agent whose circuit is open may go ahead, as its one probe.
     CircuitsProbe = "circuits"."probe", Agent;
     /// Forgive an agent what it failed at.
-    CircuitsReset = "circuits"."reset", Operator, tool "circuit_reset";
+    CircuitsReset = "circuits"."reset", Operator, tool "circuit_reset", cli "circuit reset";
     /// Orders that hosts enforce, and which hosts do.
     HoldsList = "holds"."list", Viewer, tool "hold_list", cli "holds";
     /// Holds new tool calls, or treats sessions as unattended.
