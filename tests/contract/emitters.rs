@@ -35,7 +35,8 @@ fn table() -> Vec<Row> {
             ApprovalResolved { ApprovalResolvedKind: Approved, Denied, Expired, AnsweredElsewhere, Withdrawn }
             Hold { HoldKind: Set, Released, Confirmed }
             Budget { BudgetKind: Set, Removed, Warned, Exceeded }
-            Alert { AlertKind: Raised }
+            Alert { AlertKind: Raised, Cleared }
+            MemoryCompaction { MemoryCompactionKind: CompactMemory, PressureChanged }
             Circuit { CircuitKind: Opened, HalfOpened, Closed }
             Leader { LeaderKind: Elected }
             HostStatus { HostStatusKind: Started, Degraded, Recovered, Stopping }
@@ -51,11 +52,9 @@ fn table() -> Vec<Row> {
             HostStatus { HostStatusKind: Capability }
             RuntimeStatus { StatusKind: EvaluateContextRefresh }
             Checkpoint { CheckpointKind: EvaluateCheckpoint, EvaluateCloseout }
-            MemoryCompaction { MemoryCompactionKind: CompactMemory, PressureChanged }
             Delegation { DelegationKind: Queued, Running, Completed, Failed, Cancelled, Stale, Refused }
             Message { MessageKind: Sent, Delivered, Acked, Answered, Expired }
             RuntimeHost { RuntimeHostKind: Removed }
-            Alert { AlertKind: Cleared }
             Effect { EffectKind: Requested, Withdrawn }
             NoticeDelivery { DeliveryKind: Sent };
     }

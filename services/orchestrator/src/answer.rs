@@ -7,6 +7,7 @@ mod detail;
 mod holds;
 mod leases;
 mod lists;
+mod memory;
 mod policy;
 
 use bytes::Bytes;
@@ -124,6 +125,7 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
         Operation::SessionsHeartbeat => return after(read(body).and_then(|request| leases::heartbeat(asked, request))),
         Operation::SessionsClear => return after(read(body).and_then(|request| leases::clear(asked, request))),
         Operation::SessionsTakeover => return after(read(body).and_then(|request| leases::takeover(asked, request))),
+        Operation::MemoryReport => read(body).and_then(|request| asked.reply(memory::report(fleet, &request)?)),
         Operation::CircuitsStatus => read(body).and_then(|request| asked.reply(circuits::status(fleet, &request))),
         Operation::CircuitsProbe => return after(read(body).and_then(|request| circuits::probe(asked, request))),
         Operation::CircuitsReset => return after(read(body).and_then(|request| circuits::reset(asked, request))),

@@ -1,7 +1,8 @@
 //! Configuration: one section a part. `config.default.toml` is its manual.
 
-use muster_domain::{approval, budget, circuit, fleet};
+use muster_domain::{approval, budget, circuit, fleet, memory};
 use muster_runtime::config::HumanDuration;
+use muster_runtime::exit::Failure;
 use muster_runtime::service::Settings;
 use muster_runtime::{http, paths};
 use muster_wire::api::BudgetsSetRequest;
@@ -26,6 +27,8 @@ pub struct Config {
     pub circuits: Circuits,
     /// What sessions may spend.
     pub budgets: Budgets,
+    /// How full contexts are.
+    pub memory: Memory,
     /// Who may decide.
     pub operator: Operator,
     /// Answering.
@@ -137,6 +140,20 @@ impl TryFrom<BudgetsSetRequest> for Budget {
     }
 }
 
+/// How full contexts are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// Worth a look, in hundredths of the window.
+    pub warn_percent: u8,
+    /// Soon full.
+    pub alert_percent: u8,
+    /// To be compacted now.
+    pub compact_percent: u8,
+    /// How long the first measure after a compaction is waited for.
+    pub settle: HumanDuration,
+}
+
 /// Who may decide.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -169,6 +186,27 @@ pub struct Shutdown {
     pub grace: HumanDuration,
 }
 
+impl Memory {
+    /// Refuses thresholds that no context could pass in their order.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        if self.settings().is_rising() {
+            return Ok(());
+        }
+        let text =
+            "memory.warn_percent, alert_percent and compact_percent must rise strictly, from above 0 to at most 100";
+        Err(Failure::Config(text.to_owned()).into())
+    }
+
+    fn settings(&self) -> memory::Settings {
+        memory::Settings {
+            warn_percent: self.warn_percent,
+            alert_percent: self.alert_percent,
+            compact_percent: self.compact_percent,
+            settle: self.settle.get(),
+        }
+    }
+}
+
 impl Config {
     /// What the fold is told.
     pub(crate) fn fleet(&self) -> fleet::Settings {
@@ -193,6 +231,7 @@ impl Config {
                 rules: self.budgets.rules.iter().map(|budget| budget.0.clone()).collect(),
                 warn_percent: self.budgets.warn_percent,
             },
+            memory: self.memory.settings(),
         }
     }
 

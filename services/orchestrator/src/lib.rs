@@ -69,6 +69,7 @@ impl App {
     /// When the hub cannot be reached at start, its topology has drifted, or a part fails for good.
     pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         let drain = context.drain.clone();
+        config.memory.check()?;
         let grace = config.shutdown.grace.get();
         let listener = TcpListener::bind(config.http.listen)
             .await

@@ -12,6 +12,7 @@ use crate::fleet::SessionKey;
 use crate::hold;
 use crate::ids::EventId;
 use crate::lease::LeaseFact;
+use crate::memory::MemoryFact;
 use crate::names::{AgentName, HostName, Profile, SessionId};
 use crate::policy::PolicyFact;
 use crate::session::Session;
@@ -55,6 +56,13 @@ pub enum Conclusion {
         /// One line for people.
         summary: String,
     },
+    /// It is as it should be again.
+    AlertCleared {
+        /// Which.
+        key: String,
+    },
+    /// Of a session's context.
+    Memory(MemoryFact),
     /// A host's presence began.
     HostAdded,
     /// A host's presence expired.
@@ -163,6 +171,8 @@ impl Draft {
             Conclusion::Hold(change) => change.event_type(),
             Conclusion::Budget(change) => change.event_type(),
             Conclusion::AlertRaised { .. } => EventType::Alert(AlertKind::Raised),
+            Conclusion::AlertCleared { .. } => EventType::Alert(AlertKind::Cleared),
+            Conclusion::Memory(fact) => fact.event_type(),
             Conclusion::HostAdded => EventType::RuntimeHost(RuntimeHostKind::Added),
             Conclusion::HostLost => EventType::RuntimeHost(RuntimeHostKind::Lost),
             Conclusion::HostReturned => EventType::RuntimeHost(RuntimeHostKind::Returned),
@@ -178,7 +188,11 @@ impl Draft {
         let own;
         let what = match &self.conclusion {
             Conclusion::StateChanged { to, .. } => to.as_str(),
-            Conclusion::AlertRaised { key, .. } => key,
+            Conclusion::AlertRaised { key, .. } | Conclusion::AlertCleared { key } => key,
+            Conclusion::Memory(fact) => {
+                own = fact.identity();
+                &own
+            }
             Conclusion::Approval(fact) => {
                 own = fact.identity();
                 &own

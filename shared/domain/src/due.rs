@@ -8,6 +8,7 @@ use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fleet::Fleet;
 use crate::hold;
 use crate::host::HostState;
+use crate::memory;
 use crate::names::HostName;
 use crate::overlay::Overlay;
 use crate::state::SessionState;
@@ -25,7 +26,13 @@ pub enum Presence {
 /// When time alone will next be news. May lie in the past until what [`expire`] concluded is read back.
 pub fn due(fleet: &Fleet) -> Option<Timestamp> {
     let silence = fleet.agenda().silences().next().map(|(at, _)| *at);
-    let dues = [silence, approval::due(fleet), circuit::due(fleet), hold::due(fleet)];
+    let dues = [
+        silence,
+        approval::due(fleet),
+        circuit::due(fleet),
+        hold::due(fleet),
+        memory::due(fleet),
+    ];
     dues.into_iter().flatten().min()
 }
 
@@ -57,6 +64,7 @@ pub fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp) -> Vec<Draft> {
     approval::expire(fleet, overlay, now, &mut drafts);
     circuit::expire(fleet, overlay, now, &mut drafts);
     drafts.extend(hold::expire(fleet, overlay, now));
+    memory::expire(fleet, overlay, now, &mut drafts);
     drafts
 }
 

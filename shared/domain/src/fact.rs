@@ -416,6 +416,8 @@ pub enum Decision {
     Hold(hold::Change),
     /// Of a budget.
     Budget(budget::Change),
+    /// Of a session's context.
+    Memory(crate::memory::MemoryFact),
     /// An alert began.
     AlertRaised {
         /// Its key: what makes two alerts the same.

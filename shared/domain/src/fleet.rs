@@ -16,6 +16,7 @@ use crate::hold::Holds;
 use crate::host::{Host, HostState};
 use crate::ids::{InstanceId, ProducerId};
 use crate::lease::Leases;
+use crate::memory;
 use crate::names::{HostName, SessionId};
 use crate::policy::Policy;
 use crate::producer::{Producer, Seen};
@@ -52,6 +53,9 @@ pub struct Settings {
     /// Budgets.
     #[serde(default)]
     pub budgets: budget::Settings,
+    /// When a context counts as full.
+    #[serde(default)]
+    pub memory: memory::Settings,
 }
 
 impl Default for Settings {
@@ -63,6 +67,7 @@ impl Default for Settings {
             approvals: approval::Settings::default(),
             circuits: circuit::Settings::default(),
             budgets: budget::Settings::default(),
+            memory: memory::Settings::default(),
         }
     }
 }
@@ -284,7 +289,9 @@ impl Fleet {
             Decision::HostAdded | Decision::HostReturned => self.host(recorded, conclude(HostState::Present)),
             Decision::HostLost => self.host(recorded, conclude(HostState::Lost)),
             Decision::HostRemoved => self.host(recorded, conclude(HostState::Removed)),
-            Decision::StateChanged { .. } | Decision::SessionLost { .. } => self.session_event(recorded, false),
+            Decision::StateChanged { .. } | Decision::SessionLost { .. } | Decision::Memory(_) => {
+                self.session_event(recorded, false)
+            }
             Decision::Lease(fact) => {
                 self.leases.fold(fact);
                 Applied::Changed

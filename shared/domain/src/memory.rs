@@ -1,8 +1,17 @@
 //! How full an agent's context is, and from when on that matters.
 //!
-//! The thresholds are those of trusty-mpm's memory configuration, as shares of the window.
+//! The thresholds are those of trusty-mpm's memory configuration, as shares of the window. What a session's context asks
+//! for is announced when it changes, what a compaction made of it once it is over, and a context that is nearly full, and
+//! that nobody here can compact, is an alert.
 
+mod conclude;
+
+pub(crate) use conclude::{catch_up, due, expire, react};
+
+use crate::family::{EventType, MemoryCompactionKind};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// From when on there is pressure; each a share of the window, strictly rising.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -36,6 +45,116 @@ pub enum Pressure {
     Alert,
     /// A compaction.
     Compact,
+}
+
+impl Pressure {
+    /// The name, as in `Compact`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "Ok",
+            Self::Warn => "Warn",
+            Self::Alert => "Alert",
+            Self::Compact => "Compact",
+        }
+    }
+}
+
+/// What the fold is told of contexts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Settings {
+    /// Worth a look, in hundredths of the window.
+    pub warn_percent: u8,
+    /// Soon full.
+    pub alert_percent: u8,
+    /// To be compacted now.
+    pub compact_percent: u8,
+    /// How long the first measure after a compaction is waited for, before it is announced without.
+    pub settle: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            warn_percent: 70,
+            alert_percent: 85,
+            compact_percent: 90,
+            settle: Duration::from_mins(1),
+        }
+    }
+}
+
+impl Settings {
+    /// Whether each threshold lies above the one before, and within the window.
+    pub const fn is_rising(&self) -> bool {
+        0 < self.warn_percent
+            && self.warn_percent < self.alert_percent
+            && self.alert_percent < self.compact_percent
+            && self.compact_percent <= 100
+    }
+
+    /// The same, as shares.
+    pub fn thresholds(&self) -> Thresholds {
+        let share = |percent: u8| f64::from(percent) / 100.0;
+        Thresholds {
+            warn_at: share(self.warn_percent),
+            alert_at: share(self.alert_percent),
+            compact_at: share(self.compact_percent),
+        }
+    }
+
+    /// What this context asks for; nobody can say of one whose size is not known.
+    pub fn pressure(&self, used_tokens: u64, window_tokens: Option<u64>) -> Option<Pressure> {
+        let fraction = fraction(used_tokens, window_tokens?).ok()?;
+        Some(self.thresholds().pressure(fraction))
+    }
+}
+
+/// One compaction of one session's context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Compaction {
+    /// When it began.
+    pub began: Timestamp,
+    /// When it was over.
+    pub ended: Timestamp,
+    /// Tokens in the context when it began, where they were known.
+    pub before: Option<u64>,
+    /// Tokens in the context when they were first measured after it, where they were.
+    pub after: Option<u64>,
+}
+
+/// Something concluded of a session's context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MemoryFact {
+    /// It asks for something else now.
+    PressureChanged {
+        /// What was last announced.
+        from: Pressure,
+        /// What it asks for.
+        to: Pressure,
+        /// Tokens in it.
+        used_tokens: u64,
+        /// Tokens that fit.
+        window_tokens: u64,
+    },
+    /// It was compacted.
+    Compacted(Compaction),
+}
+
+impl MemoryFact {
+    pub(crate) const fn event_type(&self) -> EventType {
+        EventType::MemoryCompaction(match self {
+            Self::PressureChanged { .. } => MemoryCompactionKind::PressureChanged,
+            Self::Compacted(_) => MemoryCompactionKind::CompactMemory,
+        })
+    }
+
+    /// What makes two the same, beside the event they were drawn from: a compaction is one, whatever drew attention to it.
+    pub(crate) fn identity(&self) -> String {
+        match self {
+            Self::PressureChanged { to, .. } => to.as_str().to_owned(),
+            Self::Compacted(compaction) => compaction.ended.as_millis().to_string(),
+        }
+    }
 }
 
 /// A window that holds nothing, so that no share of it can be told.
@@ -73,6 +192,14 @@ impl Thresholds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_settings_are_the_same_thresholds() {
+        assert_eq!(Settings::default().thresholds(), Thresholds::default());
+        assert_eq!(Settings::default().pressure(900, Some(1000)), Some(Pressure::Compact));
+        assert_eq!(Settings::default().pressure(900, None), None);
+        assert_eq!(Settings::default().pressure(900, Some(0)), None);
+    }
 
     #[test]
     fn each_threshold_is_reached_by_being_met() {

@@ -13,10 +13,12 @@ use crate::hold;
 use crate::host::HostState;
 use crate::ids::EventId;
 use crate::lease::{LeaseFact, LeaseKey};
+use crate::memory::{MemoryFact, Pressure};
 use crate::names::{HostName, SubagentName};
 use crate::policy::{Activation, PolicyFact};
 use crate::session::Session;
 use crate::state::SessionState;
+use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// Conclusions on their way, in the order they were written.
@@ -24,7 +26,9 @@ use std::collections::BTreeMap;
 pub struct Overlay {
     sessions: BTreeMap<SessionKey, Vec<(EventId, SessionState)>>,
     hosts: BTreeMap<HostName, Vec<(EventId, HostState)>>,
-    alerts: BTreeMap<EventId, String>,
+    /// Alerts, and whether they begin.
+    alerts: Vec<(EventId, String, bool)>,
+    memory: BTreeMap<SessionKey, Vec<(EventId, MemoryFact)>>,
     approvals: BTreeMap<ApprovalId, Vec<(EventId, Said)>>,
     circuits: BTreeMap<EventId, Change>,
     leases: BTreeMap<LeaseKey, Vec<(EventId, LeaseFact)>>,
@@ -60,7 +64,21 @@ impl Overlay {
                 return;
             }
             Conclusion::AlertRaised { key, .. } => {
-                self.alerts.insert(id, key.clone());
+                self.alerts.push((id, key.clone(), true));
+                return;
+            }
+            Conclusion::AlertCleared { key } => {
+                self.alerts.push((id, key.clone(), false));
+                return;
+            }
+            Conclusion::Memory(fact) => {
+                if let (Some(host), Some(session)) = (&draft.host, &draft.session) {
+                    let key = SessionKey {
+                        host: host.clone(),
+                        id: session.clone(),
+                    };
+                    self.memory.entry(key).or_default().push((id, *fact));
+                }
                 return;
             }
             Conclusion::Lease(fact) => {
@@ -100,7 +118,7 @@ impl Overlay {
     /// Notes that the fold has read this event.
     pub fn folded(&mut self, recorded: &Recorded) {
         let event = &recorded.event;
-        self.alerts.remove(&event.id);
+        self.alerts.retain(|(id, ..)| *id != event.id);
         self.circuits.remove(&event.id);
         if let Fact::Decision(Decision::Lease(fact)) = &event.fact {
             settle(&mut self.leases, &fact.key, event.id);
@@ -123,12 +141,13 @@ impl Overlay {
             settle(&mut self.hosts, host, event.id);
             return;
         };
-        if !self.sessions.is_empty() {
+        if !self.sessions.is_empty() || !self.memory.is_empty() {
             let key = SessionKey {
                 host: host.clone(),
                 id: session.clone(),
             };
             settle(&mut self.sessions, &key, event.id);
+            settle(&mut self.memory, &key, event.id);
         }
     }
 
@@ -200,8 +219,26 @@ impl Overlay {
         &self.budgets
     }
 
+    /// What this session's context was last said to ask for.
+    pub(crate) fn pressure(&self, key: &SessionKey, session: &Session) -> Pressure {
+        let written = self.memory.get(key).into_iter().flatten().rev();
+        let mut said = written.filter_map(|(_, fact)| match fact {
+            MemoryFact::PressureChanged { to, .. } => Some(*to),
+            MemoryFact::Compacted(_) => None,
+        });
+        said.next().unwrap_or_else(|| session.memory.pressure())
+    }
+
+    /// Whether it is on its way that the compaction which ended then is announced.
+    pub(crate) fn compacted(&self, key: &SessionKey, ended: Timestamp) -> bool {
+        let mut written = self.memory.get(key).into_iter().flatten();
+        written.any(|(_, fact)| matches!(fact, MemoryFact::Compacted(compaction) if compaction.ended == ended))
+    }
+
+    /// Whether this alert stands.
     pub(crate) fn alert(&self, fleet: &Fleet, key: &str) -> bool {
-        fleet.alerts().contains_key(key) || self.alerts.values().any(|written| written == key)
+        let written = self.alerts.iter().rev().find(|(_, written, _)| written == key);
+        written.map_or_else(|| fleet.alerts().contains_key(key), |(.., begins)| *begins)
     }
 }
 

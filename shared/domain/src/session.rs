@@ -8,6 +8,7 @@
 
 mod ask;
 mod joined;
+mod memory;
 mod merge;
 mod process;
 mod read;
@@ -35,6 +36,7 @@ use turn::TurnKey;
 
 pub(crate) use ask::Ask;
 pub(crate) use joined::Joined;
+pub(crate) use memory::Memory;
 pub(crate) use merge::clearly_after;
 pub(crate) use standing::Over;
 pub use standing::Standing;
@@ -109,6 +111,8 @@ pub struct Session {
     pub(crate) planned: Planned,
     /// What it spent, as far as budgets know.
     spent: Spent,
+    #[serde(default)]
+    pub(crate) memory: Memory,
 }
 
 impl Session {
@@ -141,6 +145,7 @@ impl Session {
             standing: Standing::starting(at),
             planned: Planned::default(),
             spent: Spent::default(),
+            memory: Memory::default(),
         }
     }
 
@@ -163,6 +168,10 @@ impl Session {
             }
             Fact::Decision(Decision::SessionLost { reason }) => {
                 later(&mut self.lost, *at, reason.as_str().into());
+                Applied::Changed
+            }
+            Fact::Decision(Decision::Memory(fact)) => {
+                self.memory.announced(fact);
                 Applied::Changed
             }
             Fact::Hook(hook) => {
@@ -197,6 +206,7 @@ impl Session {
     }
 
     fn hook(&mut self, hook: &Hook, at: Timestamp) -> Applied {
+        self.memory.hook(hook, at);
         if hook.subagent.is_none() {
             // A subagent may have a folder and a model of its own.
             let words = [
@@ -347,9 +357,11 @@ impl Session {
                     window_tokens: *window_tokens,
                 };
                 later(&mut self.context, at, context);
+                self.memory.measured(at, *used_tokens);
                 return Applied::Changed;
             }
             TurnFact::StateChanged { compacting } => {
+                self.memory.compacting(*compacting, at);
                 let Phase { began, ended } = &mut self.compaction;
                 latest(if *compacting { began } else { ended }, at);
                 return Applied::Changed;

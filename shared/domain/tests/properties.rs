@@ -5,6 +5,7 @@ mod script;
 use muster_domain::fact::{Decision, Event, Fact, Hook, HookBody, HostFact, Origin, ProcessFact, Recorded, TurnFact};
 use muster_domain::fleet::{Applied, Fleet, Settings};
 use muster_domain::hold::{self, Selector};
+use muster_domain::memory::{Compaction, MemoryFact};
 use muster_domain::overlay::Overlay;
 use muster_domain::state::SessionState;
 use muster_domain::{budget, due, react, view};
@@ -121,6 +122,17 @@ fn any_budget() -> impl Strategy<Value = budget::Change> {
     ]
 }
 
+/// How full a context is, in words of an agent that prints.
+fn measure() -> impl Strategy<Value = TurnFact> {
+    prop_oneof![
+        (any::<u64>(), any::<Option<u64>>()).prop_map(|(used_tokens, window_tokens)| TurnFact::ContextChanged {
+            used_tokens,
+            window_tokens,
+        }),
+        any::<bool>().prop_map(|compacting| TurnFact::StateChanged { compacting }),
+    ]
+}
+
 /// Anything an event may say, sensible or not.
 fn any_fact() -> impl Strategy<Value = Fact> {
     let nameless = of_prompt("p1").prop_map(|hook| Hook { prompt: None, ..hook });
@@ -137,6 +149,12 @@ fn any_fact() -> impl Strategy<Value = Fact> {
             .prop_map(|(index, ok, cost)| Fact::Turn(turn_ended("r1", index, ok, cost))),
         1 => (0..40u32).prop_map(|index| {
             Fact::Turn(TurnFact::Started { turn: run_turn("r2", index), cwd: None })
+        }),
+        1 => measure().prop_map(Fact::Turn),
+        1 => any::<i32>().prop_map(|at| {
+            let (began, ended) = (ms(0), ms(at.into()));
+            let compaction = Compaction { began, ended, before: None, after: None };
+            Fact::Decision(Decision::Memory(MemoryFact::Compacted(compaction)))
         }),
         1 => Just(Fact::Host(started_host())),
         1 => Just(Fact::Host(HostFact::Stopping)),
@@ -266,6 +284,21 @@ proptest! {
         let (one, two) = (fold(&write(&told)), fold(&write(&other)));
         prop_assert_eq!(one.sessions(), two.sessions());
         prop_assert_eq!(one.hosts(), two.hosts());
+        prop_assert_eq!(due::due(&one), due::due(&two));
+    }
+
+    #[test]
+    fn measures_and_compactions_may_come_in_any_order(
+        (told, other) in reordered(prop::collection::vec(
+            prop_oneof![
+                timed(of_prompt("p1"), SESSION),
+                (0..400i64, measure()).prop_map(|(at, fact)| (at * 100, event(0, HOST, Some(SESSION), Fact::Turn(fact)))),
+            ],
+            1..40,
+        ))
+    ) {
+        let (one, two) = (fold(&write(&told)), fold(&write(&other)));
+        prop_assert_eq!(one.sessions(), two.sessions());
         prop_assert_eq!(due::due(&one), due::due(&two));
     }
 

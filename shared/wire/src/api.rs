@@ -12,6 +12,7 @@ mod detail;
 mod hold;
 mod lease;
 mod list;
+mod memory;
 mod policy;
 
 pub use crate::data::runtime::RetryClass;
@@ -40,6 +41,7 @@ pub use lease::{
 pub use list::{
     Cursor, HostSummary, HostsList, HostsListRequest, SessionSummary, SessionsList, SessionsListRequest, Tokens,
 };
+pub use memory::{MemoryReport, MemoryReportRequest};
 pub use policy::{
     ActivationOutcome, CheckedBy, PolicyActivateRequest, PolicyActivatedAnswer, PolicyCheckRequest, PolicyChecked,
     PolicyRow, PolicyShowRequest, PolicyShown, PolicySource,

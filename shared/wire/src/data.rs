@@ -10,6 +10,7 @@ pub mod hold;
 pub mod hook;
 pub mod host;
 pub mod lease;
+pub mod memory;
 pub mod notice;
 pub mod policy;
 pub mod process;
@@ -36,6 +37,7 @@ payloads! {
     approval::ApprovalRequired, approval::ApprovalResolved,
     circuit::CircuitOpened, circuit::CircuitHalfOpened, circuit::CircuitClosed,
     lease::LeaseChanged,
+    memory::PressureChanged, memory::MemoryCompacted,
     host::Started, host::Reason, host::Capabilities,
     hold::HoldSet, hold::HoldReleased, hold::HoldConfirmed,
     budget::BudgetSet, budget::BudgetRemoved, budget::BudgetReached,

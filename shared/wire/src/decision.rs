@@ -6,6 +6,7 @@ use crate::data::budget::{BudgetReached, BudgetRemoved, BudgetSet};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
 use crate::data::hold::{HoldConfirmed, HoldReleased, HoldSet};
 use crate::data::lease::LeaseChanged;
+use crate::data::memory::{MemoryCompacted, PressureChanged};
 use crate::data::policy::PolicyActivated;
 use crate::data::runtime::{Alert, HostPresence, LeaderElected, RuntimeMetadata, SessionLost, StateChanged};
 use crate::envelope::{Envelope, RawData};
@@ -16,6 +17,7 @@ use muster_domain::conclusion::{Cause, Conclusion, Draft};
 use muster_domain::family::{EventType, LeaderKind};
 use muster_domain::hold;
 use muster_domain::ids::{EventId, InstanceId};
+use muster_domain::memory::MemoryFact;
 use muster_domain::policy::PolicyFact;
 use muster_domain::time::Timestamp;
 
@@ -172,10 +174,34 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
             summary: Some(summary),
         }
         .to_raw(),
+        Conclusion::AlertCleared { key } => Alert {
+            runtime,
+            key,
+            severity: None,
+            summary: None,
+        }
+        .to_raw(),
+        Conclusion::Memory(fact) => memory(fact, runtime),
         Conclusion::Circuit(change) => circuit(change, runtime),
         Conclusion::HostAdded | Conclusion::HostLost | Conclusion::HostReturned => HostPresence {
             runtime,
             instance: None,
+        }
+        .to_raw(),
+    }
+}
+
+fn memory(fact: MemoryFact, runtime: RuntimeMetadata) -> RawData {
+    match fact {
+        MemoryFact::PressureChanged {
+            from,
+            to,
+            used_tokens,
+            window_tokens,
+        } => PressureChanged::new(runtime, from, to, used_tokens, window_tokens).to_raw(),
+        MemoryFact::Compacted(compaction) => MemoryCompacted {
+            runtime,
+            compaction: compaction.into(),
         }
         .to_raw(),
     }
@@ -237,6 +263,7 @@ mod tests {
     use crate::decode;
     use muster_domain::approval::{ApprovalId, Asked, By, Fallback, Kind, Outcome, Resolution, Scope, Stage};
     use muster_domain::fact::{Decision, Fact, InputDigest};
+    use muster_domain::memory::{Compaction, Pressure};
     use muster_domain::names::{HostName, SessionId, ToolCallId, ToolName};
     use muster_domain::state::SessionState;
     use uuid::Uuid;
@@ -303,6 +330,10 @@ mod tests {
                     summary: "s".to_owned(),
                 },
                 Decision::AlertRaised { key: "k".to_owned() },
+            ),
+            (
+                Conclusion::AlertCleared { key: "k".to_owned() },
+                Decision::AlertCleared { key: "k".to_owned() },
             ),
         ];
         for (conclusion, decision) in facts {
@@ -387,6 +418,42 @@ mod tests {
             shown["resolution"]["by"],
             serde_json::json!({"kind": "operator", "name": "anna"})
         );
+    }
+
+    #[test]
+    fn what_is_concluded_of_a_context_is_what_is_folded() {
+        let compaction = Compaction {
+            began: Timestamp::from_millis(5),
+            ended: Timestamp::from_millis(9),
+            before: Some(600),
+            after: None,
+        };
+        let changed = MemoryFact::PressureChanged {
+            from: Pressure::Warn,
+            to: Pressure::Compact,
+            used_tokens: 900,
+            window_tokens: 1000,
+        };
+        for said in [changed, MemoryFact::Compacted(compaction)] {
+            let (_, fact) = folded(Conclusion::Memory(said));
+            assert_eq!(fact, Fact::Decision(Decision::Memory(said)));
+        }
+        let shown = |said| -> (String, serde_json::Value) {
+            let (sent, _) = folded(Conclusion::Memory(said));
+            let subject = sent.subject().to_string();
+            (subject, serde_json::from_str(sent.data.get()).unwrap())
+        };
+        let (subject, data) = shown(changed);
+        assert_eq!(subject, "runtime.memory_compaction.pressure_changed.web-01.s");
+        assert_eq!((&data["from"], &data["to"]), (&"Warn".into(), &"Compact".into()));
+        assert_eq!((&data["fraction"], &data["used_tokens"]), (&0.9.into(), &900.into()));
+        let (subject, data) = shown(MemoryFact::Compacted(compaction));
+        assert_eq!(subject, "runtime.memory_compaction.compact_memory.web-01.s");
+        assert_eq!(
+            (&data["before_tokens"], &data["after_tokens"]),
+            (&600.into(), &serde_json::Value::Null)
+        );
+        assert_eq!(data["runtime"]["retry_class"], "retry_after_reread");
     }
 
     #[test]

@@ -69,6 +69,7 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         EventType::RuntimeHost(kind) => Some(Fact::Decision(decision::host(*kind))),
         EventType::Circuit(kind) => decision::circuit(*kind, data).map(Fact::Decision),
         EventType::Alert(kind) => decision::alert(*kind, data).map(Fact::Decision),
+        EventType::MemoryCompaction(kind) => decision::memory(*kind, data).map(Fact::Decision),
         EventType::Leader(kind) => decision::leader(*kind, data).map(Fact::Decision),
         EventType::AgentOutput(_)
         | EventType::AgentEffect(_)
@@ -76,7 +77,6 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         | EventType::ProcessNetwork(_)
         | EventType::ProcessProcess(_)
         | EventType::Checkpoint(_)
-        | EventType::MemoryCompaction(_)
         | EventType::Delegation(_)
         | EventType::Message(_)
         | EventType::Effect(_)

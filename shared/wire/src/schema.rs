@@ -35,6 +35,7 @@ const REQUESTS: &[(Operation, Write)] = &[
     (Operation::PolicyShow, nothing),
     (Operation::PolicyActivate, policy_activate),
     (Operation::PolicyCheck, policy_check),
+    (Operation::MemoryReport, memory_report),
     (Operation::SessionsLeases, sessions_leases),
     (Operation::SessionsStart, sessions_start),
     (Operation::SessionsHeartbeat, sessions_heartbeat),
@@ -294,6 +295,16 @@ fn policy_check() -> Value {
         "dry_run": {"type": "boolean", "description": "only tell; ask nobody to approve"},
         "wait_ms": count("for how long an approval is waited for; without it, ten minutes"),
         "request_id": request_id(),
+    });
+    object(properties, &[])
+}
+
+fn memory_report() -> Value {
+    let properties = json!({
+        "session": text("the session's id; it need not be known where the numbers are given"),
+        "host": text("its host; may be left out while no two hosts have the id"),
+        "used_tokens": count("tokens in the context, instead of what was measured"),
+        "window_tokens": count("tokens that fit, instead of what was measured"),
     });
     object(properties, &[])
 }

@@ -9,6 +9,7 @@ mod hosts;
 mod hub;
 mod leadership;
 mod log;
+mod memory;
 mod policy;
 mod raw;
 mod requests;

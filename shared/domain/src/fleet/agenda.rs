@@ -16,6 +16,9 @@ use std::time::Duration;
 pub(crate) struct Agenda {
     silences: BTreeSet<(Timestamp, SessionKey)>,
     burials: BTreeSet<(Timestamp, SessionKey)>,
+    /// Compactions that wait for a measure.
+    #[serde(default)]
+    compactions: BTreeSet<(Timestamp, SessionKey)>,
 }
 
 /// What a session has in the agenda.
@@ -23,6 +26,8 @@ pub(crate) struct Agenda {
 pub(crate) struct Planned {
     silence: Option<Timestamp>,
     burial: Option<Timestamp>,
+    #[serde(default)]
+    compaction: Option<Timestamp>,
 }
 
 impl Agenda {
@@ -31,18 +36,28 @@ impl Agenda {
         let over = state.is_over();
         let unknown = state == SessionState::Unknown;
         let reliable = session.watched() && host.is_some_and(|h| h.state() == HostState::Present);
+        let waiting = session.memory.pending().filter(|pending| !pending.settled);
         let plan = Planned {
             silence: (!over && !unknown && !reliable).then(|| whole_second(session.heard(host), settings.silence)),
             burial: (over || unknown).then(|| whole_second(session.last_seen(), settings.retention)),
+            compaction: waiting.map(|pending| whole_second(pending.compaction.ended, settings.memory.settle)),
         };
         let before = std::mem::replace(&mut session.planned, plan);
         replace(&mut self.silences, key, before.silence, plan.silence);
         replace(&mut self.burials, key, before.burial, plan.burial);
+        replace(&mut self.compactions, key, before.compaction, plan.compaction);
     }
 
     pub(super) fn next_burial(&mut self, now: Timestamp) -> Option<SessionKey> {
         self.burials.first().filter(|(at, _)| *at < now)?;
-        self.burials.pop_first().map(|(_, key)| key)
+        let (_, key) = self.burials.pop_first()?;
+        self.compactions.retain(|(_, of)| *of != key);
+        Some(key)
+    }
+
+    /// Sessions by the moment a compaction of theirs is waited for no longer.
+    pub(crate) fn compactions(&self) -> impl Iterator<Item = &(Timestamp, SessionKey)> {
+        self.compactions.iter()
     }
 
     /// Sessions by the moment their silence becomes news, the first one first.

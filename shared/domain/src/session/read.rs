@@ -4,6 +4,7 @@ use super::{Context, Session, Standing};
 use crate::budget::Spent;
 use crate::fact::Usage;
 use crate::host::Host;
+use crate::memory::Compaction;
 use crate::names::{AgentName, Profile, SubagentId, ToolCallId};
 use crate::state::SessionState;
 use crate::time::Timestamp;
@@ -66,6 +67,11 @@ impl Session {
     /// Tokens that its context holds.
     pub fn context(&self) -> Option<Context> {
         self.context.as_ref().map(|word| word.value)
+    }
+
+    /// Its last compaction that was announced.
+    pub const fn compaction(&self) -> Option<Compaction> {
+        self.memory.compacted()
     }
 
     /// Tokens of all its printed turns.

@@ -340,6 +340,8 @@ impl Script {
                 Conclusion::StateChanged { to, reason, .. } => Decision::StateChanged { to, reason },
                 Conclusion::SessionLost { reason } => Decision::SessionLost { reason },
                 Conclusion::AlertRaised { key, .. } => Decision::AlertRaised { key },
+                Conclusion::AlertCleared { key } => Decision::AlertCleared { key },
+                Conclusion::Memory(fact) => Decision::Memory(fact),
                 Conclusion::Approval(fact) => Decision::Approval(fact),
                 Conclusion::Lease(fact) => Decision::Lease(Box::new(fact)),
                 Conclusion::Policy(fact) => Decision::Policy(fact),

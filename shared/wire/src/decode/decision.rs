@@ -6,13 +6,16 @@ use crate::data::budget::{BudgetReached, BudgetRemoved, BudgetSet};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
 use crate::data::hold::{HoldConfirmed, HoldReleased, HoldSet};
 use crate::data::lease::LeaseChanged;
+use crate::data::memory::{MemoryCompacted, PressureChanged};
 use crate::data::policy::PolicyActivated;
 use crate::data::runtime::{Alert, LeaderElected, SessionLost, StateChanged};
 use muster_domain::circuit::Change;
 use muster_domain::fact::Decision;
 use muster_domain::family::{
-    AlertKind, BudgetKind, CircuitKind, HoldKind, LeaderKind, PolicyKind, RuntimeHostKind, StatusKind,
+    AlertKind, BudgetKind, CircuitKind, HoldKind, LeaderKind, MemoryCompactionKind, PolicyKind, RuntimeHostKind,
+    StatusKind,
 };
+use muster_domain::memory::MemoryFact;
 use muster_domain::{budget, hold};
 
 pub(super) fn status(kind: StatusKind, data: &str) -> Option<Decision> {
@@ -93,6 +96,13 @@ pub(super) const fn host(kind: RuntimeHostKind) -> Decision {
         RuntimeHostKind::Lost => Decision::HostLost,
         RuntimeHostKind::Returned => Decision::HostReturned,
     }
+}
+
+pub(super) fn memory(kind: MemoryCompactionKind, data: &str) -> Option<Decision> {
+    Some(Decision::Memory(match kind {
+        MemoryCompactionKind::PressureChanged => read::<PressureChanged>(data)?.into_fact(),
+        MemoryCompactionKind::CompactMemory => MemoryFact::Compacted(read::<MemoryCompacted>(data)?.compaction.into()),
+    }))
 }
 
 pub(super) fn alert(kind: AlertKind, data: &str) -> Option<Decision> {

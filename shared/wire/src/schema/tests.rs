@@ -3,9 +3,9 @@ use crate::api::{
     ApprovalRequest, ApprovalState, ApprovalsListRequest, ApprovalsResolveRequest, AuditDigestRequest,
     BudgetsRemoveRequest, BudgetsSetRequest, CircuitsProbeRequest, CircuitsResetRequest, CircuitsStatusRequest, Cursor,
     HelloRequest, HoldsListRequest, HoldsReleaseRequest, HoldsSetRequest, HostsListRequest, LeaseTarget,
-    LeasesListRequest, PolicyActivateRequest, PolicyCheckRequest, SessionDetailRequest, SessionRequest,
-    SessionsClearRequest, SessionsHeartbeatRequest, SessionsListRequest, SessionsStartRequest, SessionsTakeoverRequest,
-    Verdict,
+    LeasesListRequest, MemoryReportRequest, PolicyActivateRequest, PolicyCheckRequest, SessionDetailRequest,
+    SessionRequest, SessionsClearRequest, SessionsHeartbeatRequest, SessionsListRequest, SessionsStartRequest,
+    SessionsTakeoverRequest, Verdict,
 };
 use crate::edge::Source;
 use muster_domain::approval::{ApprovalId, Scope};
@@ -110,6 +110,15 @@ fn requests() -> Vec<Full> {
             &HostsListRequest {
                 cursor: Some(host()),
                 limit: Some(1),
+            },
+        ),
+        full(
+            Operation::MemoryReport,
+            &MemoryReportRequest {
+                session: Some(id()),
+                host: Some(host()),
+                used_tokens: Some(1),
+                window_tokens: Some(1),
             },
         ),
         full(Operation::AuditDigest, &AuditDigestRequest { at_seq: Some(1) }),

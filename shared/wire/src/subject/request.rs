@@ -117,6 +117,8 @@ operations! {
     ApprovalsGet = "approvals"."get", Viewer, tool "approval_get", cli "approvals show";
     /// The answer to one.
     ApprovalsResolve = "approvals"."resolve", Operator, tool "approval_resolve", cli "approve";
+    /// How full a session's context is, and what that asks for.
+    MemoryReport = "memory"."report", Viewer, tool "memory_report";
     /// Circuits, of one agent or of all.
     CircuitsStatus = "circuits"."status", Viewer, tool "circuit_breaker_status", cli "circuit";
     /// Whether a run of an agent whose circuit is open may go ahead, as its one probe.

@@ -1,0 +1,134 @@
+//! What the leader concludes about contexts: their pressure, their compactions, and when somebody should look.
+
+use super::{MemoryFact, Pressure};
+use crate::conclusion::{Cause, Conclusion, Draft};
+use crate::fact::Recorded;
+use crate::fleet::{Fleet, SessionKey};
+use crate::overlay::Overlay;
+use crate::session::Session;
+use crate::time::Timestamp;
+
+/// What follows from an event of a session.
+pub(crate) fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded, drafts: &mut Vec<Draft>) {
+    let event = &recorded.event;
+    let (Some(host), Some(id)) = (&event.host, &event.session) else {
+        return;
+    };
+    let key = SessionKey {
+        host: host.clone(),
+        id: id.clone(),
+    };
+    if let Some(session) = fleet.session(&key) {
+        let about = About {
+            fleet,
+            overlay,
+            key: &key,
+            session,
+        };
+        about.conclude(&Cause::Event(event.id), false, drafts);
+    }
+}
+
+/// What is still to be said of all sessions.
+pub(crate) fn catch_up(fleet: &Fleet, overlay: &Overlay, drafts: &mut Vec<Draft>) {
+    for (key, session) in fleet.sessions() {
+        let about = About {
+            fleet,
+            overlay,
+            key,
+            session,
+        };
+        about.conclude(&Cause::Event(session.last_event.value), true, drafts);
+    }
+}
+
+/// When the first compaction is no longer waited for.
+pub(crate) fn due(fleet: &Fleet) -> Option<Timestamp> {
+    fleet.agenda().compactions().next().map(|(at, _)| *at)
+}
+
+/// What follows from it being `now`.
+pub(crate) fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp, drafts: &mut Vec<Draft>) {
+    for (at, key) in fleet.agenda().compactions().take_while(|(at, _)| *at <= now) {
+        if let Some(session) = fleet.session(key) {
+            let about = About {
+                fleet,
+                overlay,
+                key,
+                session,
+            };
+            drafts.extend(about.compaction(&Cause::Due { at: *at }, true));
+        }
+    }
+}
+
+/// A session, and what was said of it.
+struct About<'a> {
+    fleet: &'a Fleet,
+    overlay: &'a Overlay,
+    key: &'a SessionKey,
+    session: &'a Session,
+}
+
+impl About<'_> {
+    /// `thorough`: nothing is known of what was said before, so alerts are looked for where none is likely.
+    fn conclude(&self, cause: &Cause, thorough: bool, drafts: &mut Vec<Draft>) {
+        let is_over = self.session.standing().state.is_over();
+        drafts.extend(self.compaction(cause, is_over));
+        let announced = self.overlay.pressure(self.key, self.session);
+        let context = self.session.context();
+        let settings = &self.fleet.settings().memory;
+        let measured = context.and_then(|context| {
+            let window = context.window_tokens?;
+            let pressure = settings.pressure(context.used_tokens, Some(window))?;
+            Some((pressure, context.used_tokens, window))
+        });
+        if let Some((to, used_tokens, window_tokens)) = measured
+            && to != announced
+        {
+            let changed = MemoryFact::PressureChanged {
+                from: announced,
+                to,
+                used_tokens,
+                window_tokens,
+            };
+            drafts.push(self.draft(Conclusion::Memory(changed), cause));
+        }
+        let pressure = measured.map_or(announced, |(pressure, ..)| pressure);
+        if thorough || [pressure, announced].contains(&Pressure::Compact) {
+            drafts.extend(self.alert(pressure == Pressure::Compact && !is_over, cause));
+        }
+    }
+
+    /// A compaction that is over is announced once its result is known, or will not be.
+    fn compaction(&self, cause: &Cause, waited: bool) -> Option<Draft> {
+        let pending = self.session.memory.pending()?;
+        let known = pending.settled || waited;
+        if !known || self.overlay.compacted(self.key, pending.compaction.ended) {
+            return None;
+        }
+        Some(self.draft(Conclusion::Memory(MemoryFact::Compacted(pending.compaction)), cause))
+    }
+
+    /// A context is nearly full, and nobody here makes room in it: somebody should.
+    fn alert(&self, full: bool, cause: &Cause) -> Option<Draft> {
+        let key = format!("context:{}/{}", self.key.host, self.key.id);
+        let stands = self.overlay.alert(self.fleet, &key);
+        let conclusion = match (full, stands) {
+            (true, false) => Conclusion::AlertRaised {
+                key,
+                summary: format!(
+                    "the context of session {} on {} is nearly full; compact it, or end it well",
+                    self.key.id, self.key.host
+                ),
+            },
+            (false, true) => Conclusion::AlertCleared { key },
+            (true, true) | (false, false) => return None,
+        };
+        Some(self.draft(conclusion, cause))
+    }
+
+    fn draft(&self, conclusion: Conclusion, cause: &Cause) -> Draft {
+        Draft::of_session(self.key, self.session, conclusion, cause.clone())
+    }
+}
