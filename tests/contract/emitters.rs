@@ -29,6 +29,8 @@ fn table() -> Vec<Row> {
         live:
             AgentTurn { TurnKind: TurnStart, Note, TurnEnd, StatusChanged, ModelChanged, TokenUsageChanged, TurnStateChanged }
             RuntimeStatus { StatusKind: StateChanged, SessionLost, StartSession, HeartbeatSession, ClearSession, TakeoverSession }
+            RuntimeStatus { StatusKind: SetEscalation, ClearEscalation, ReplaceExecutionGates, SeedExecutionGates }
+            RuntimeStatus { StatusKind: SetExecutionGateStatus, AdvanceExecutionGates, ClearExecutionGates }
             RuntimeHost { RuntimeHostKind: Added, Lost, Returned }
             ApprovalRequired { ApprovalRequiredKind: PolicyCheck, PermissionRequest, Question }
             Policy { PolicyKind: Activated }

@@ -4,6 +4,7 @@ mod approvals;
 mod budgets;
 mod circuits;
 mod detail;
+mod guards;
 mod holds;
 mod leases;
 mod lists;
@@ -125,6 +126,20 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
         Operation::SessionsHeartbeat => return after(read(body).and_then(|request| leases::heartbeat(asked, request))),
         Operation::SessionsClear => return after(read(body).and_then(|request| leases::clear(asked, request))),
         Operation::SessionsTakeover => return after(read(body).and_then(|request| leases::takeover(asked, request))),
+        Operation::EscalationsList | Operation::GatesList => {
+            read(body).and_then(|request| asked.reply(guards::list(fleet, request)))
+        }
+        Operation::EscalationsSet => {
+            return after(read(body).and_then(|request| guards::set_escalation(asked, request)));
+        }
+        Operation::EscalationsClear => {
+            return after(read(body).map(|request| guards::clear_escalation(asked, request)));
+        }
+        Operation::GatesReplace => return after(read(body).and_then(|request| guards::replace_gates(asked, request))),
+        Operation::GatesSeed => return after(read(body).and_then(|request| guards::seed_gates(asked, request))),
+        Operation::GatesSetStatus => return after(read(body).map(|request| guards::set_gate_status(asked, request))),
+        Operation::GatesAdvance => return after(read(body).map(|request| guards::advance_gates(asked, request))),
+        Operation::GatesClear => return after(read(body).map(|request| guards::clear_gates(asked, request))),
         Operation::MemoryReport => read(body).and_then(|request| asked.reply(memory::report(fleet, &request)?)),
         Operation::CircuitsStatus => read(body).and_then(|request| asked.reply(circuits::status(fleet, &request))),
         Operation::CircuitsProbe => return after(read(body).and_then(|request| circuits::probe(asked, request))),

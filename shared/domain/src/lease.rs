@@ -8,9 +8,14 @@
 //! Every change raises the revision. A write that names the revision it was made for is not applied to another one.
 
 mod decide;
+mod guard;
 
 pub use decide::{
     Decided, Ground, Heartbeat, Protected, Start, Takeover, WriteOutcome, clear, heartbeat, start, takeover,
+};
+pub use guard::{
+    Change, ESCALATIONS_MAX, Escalation, EscalationKind, GATES_MAX, Gate, GateStatus, Guards, Seed, WORDS_CHARS_MAX,
+    change,
 };
 
 use crate::family::{EventType, StatusKind};
@@ -130,17 +135,42 @@ pub enum Operation {
     ClearSession,
     /// Take from whoever does not keep it.
     TakeoverSession,
+    /// Something waits for somebody.
+    SetEscalation,
+    /// It does no longer.
+    ClearEscalation,
+    /// Other gates.
+    ReplaceExecutionGates,
+    /// First gates.
+    SeedExecutionGates,
+    /// One gate is this far.
+    SetExecutionGateStatus,
+    /// The next gate is passed.
+    AdvanceExecutionGates,
+    /// No gates.
+    ClearExecutionGates,
 }
 
 impl Operation {
+    const fn kind(self) -> StatusKind {
+        match self {
+            Self::StartSession => StatusKind::StartSession,
+            Self::HeartbeatSession => StatusKind::HeartbeatSession,
+            Self::ClearSession => StatusKind::ClearSession,
+            Self::TakeoverSession => StatusKind::TakeoverSession,
+            Self::SetEscalation => StatusKind::SetEscalation,
+            Self::ClearEscalation => StatusKind::ClearEscalation,
+            Self::ReplaceExecutionGates => StatusKind::ReplaceExecutionGates,
+            Self::SeedExecutionGates => StatusKind::SeedExecutionGates,
+            Self::SetExecutionGateStatus => StatusKind::SetExecutionGateStatus,
+            Self::AdvanceExecutionGates => StatusKind::AdvanceExecutionGates,
+            Self::ClearExecutionGates => StatusKind::ClearExecutionGates,
+        }
+    }
+
     /// The name, as in `start_session`.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::StartSession => "start_session",
-            Self::HeartbeatSession => "heartbeat_session",
-            Self::ClearSession => "clear_session",
-            Self::TakeoverSession => "takeover_session",
-        }
+        self.kind().as_str()
     }
 }
 
@@ -155,6 +185,8 @@ pub struct LeaseFact {
     pub lease: Option<Box<Lease>>,
     /// The lease before it, where another piece of work ended by it.
     pub prior: Option<Box<Prior>>,
+    /// Escalations and gates after it, where they changed.
+    pub guards: Option<Box<Guards>>,
     /// Why, in the words of who did it.
     pub reason: Option<Box<str>>,
     /// The revision after it.
@@ -174,12 +206,7 @@ pub struct Prior {
 
 impl LeaseFact {
     pub(crate) const fn event_type(&self) -> EventType {
-        EventType::RuntimeStatus(match self.operation {
-            Operation::StartSession => StatusKind::StartSession,
-            Operation::HeartbeatSession => StatusKind::HeartbeatSession,
-            Operation::ClearSession => StatusKind::ClearSession,
-            Operation::TakeoverSession => StatusKind::TakeoverSession,
-        })
+        EventType::RuntimeStatus(self.operation.kind())
     }
 
     pub(crate) fn identity(&self) -> String {
@@ -192,10 +219,28 @@ impl LeaseFact {
 pub struct Place {
     /// Who holds it.
     pub lease: Option<Lease>,
+    /// What stands between the work and its going on.
+    #[serde(default)]
+    pub guards: Guards,
     /// How often it changed; never goes back.
     pub revision: u64,
     /// The latest requests: the id, a digest of what was asked, and the revision that followed.
     pub(crate) requests: VecDeque<(Box<str>, u64, u64)>,
+}
+
+impl Place {
+    fn take(&mut self, fact: &LeaseFact) {
+        self.revision = fact.revision;
+        self.lease = fact.lease.as_deref().cloned();
+        if let Some(guards) = &fact.guards {
+            self.guards = Guards::clone(guards);
+        }
+        let (request, digest) = &fact.request;
+        self.requests.push_back((request.clone(), *digest, fact.revision));
+        if self.requests.len() > REQUESTS_MAX {
+            self.requests.pop_front();
+        }
+    }
 }
 
 /// All workspaces.
@@ -213,6 +258,12 @@ impl Leases {
         self.places.get(key)
     }
 
+    /// The workspace where this work is done.
+    pub fn of(&self, session: &SessionId) -> Option<&Place> {
+        let holds = |place: &&Place| place.lease.as_ref().is_some_and(|lease| lease.session == *session);
+        self.places.values().find(holds)
+    }
+
     /// All that somebody holds.
     pub fn held(&self) -> impl Iterator<Item = (&LeaseKey, &Lease, u64)> {
         let held = self.places.iter();
@@ -224,13 +275,7 @@ impl Leases {
         if fact.revision <= place.revision {
             return;
         }
-        place.revision = fact.revision;
-        place.lease = fact.lease.as_deref().cloned();
-        let (request, digest) = &fact.request;
-        place.requests.push_back((request.clone(), *digest, fact.revision));
-        if place.requests.len() > REQUESTS_MAX {
-            place.requests.pop_front();
-        }
+        place.take(fact);
         if place.lease.is_some() {
             return self.cleared.retain(|key| *key != fact.key);
         }

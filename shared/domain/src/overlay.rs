@@ -201,9 +201,9 @@ impl Overlay {
         self.circuits.iter().find(|(_, change)| own(change)).map(|(id, _)| *id)
     }
 
-    /// The last change of this workspace that is on its way.
-    pub(crate) fn lease(&self, key: &LeaseKey) -> Option<&LeaseFact> {
-        self.leases.get(key)?.last().map(|(_, fact)| fact)
+    /// The changes of this workspace that are on their way, in order.
+    pub(crate) fn leases(&self, key: &LeaseKey) -> impl Iterator<Item = &LeaseFact> {
+        self.leases.get(key).into_iter().flatten().map(|(_, fact)| fact)
     }
 
     /// Rules on their way into force, in the order they were written.

@@ -9,6 +9,7 @@ mod approval;
 mod budget;
 mod circuit;
 mod detail;
+mod guard;
 mod hold;
 mod lease;
 mod list;
@@ -30,6 +31,10 @@ pub use circuit::{
     CircuitsStatus, CircuitsStatusRequest, Probe, ResetOutcome,
 };
 pub use detail::{Session, SessionDetail, SessionDetailRequest, SessionRequest, Span, StoredEvent, Turn};
+pub use guard::{
+    EscalationsClearRequest, EscalationsSetRequest, GatesReplaceRequest, GatesRequest, GatesSeedRequest,
+    GatesSetStatusRequest, GuardsAnswer, GuardsListRequest, GuardsRow,
+};
 pub use hold::{
     HoldEnd, HoldHost, HoldRow, HoldsList, HoldsListRequest, HoldsReleaseRequest, HoldsReleased, HoldsSet,
     HoldsSetRequest,

@@ -36,6 +36,15 @@ const REQUESTS: &[(Operation, Write)] = &[
     (Operation::PolicyActivate, policy_activate),
     (Operation::PolicyCheck, policy_check),
     (Operation::MemoryReport, memory_report),
+    (Operation::EscalationsList, guards_list),
+    (Operation::EscalationsSet, escalations_set),
+    (Operation::EscalationsClear, escalations_clear),
+    (Operation::GatesList, guards_list),
+    (Operation::GatesReplace, gates_replace),
+    (Operation::GatesSeed, gates_seed),
+    (Operation::GatesSetStatus, gates_set_status),
+    (Operation::GatesAdvance, gates_change),
+    (Operation::GatesClear, gates_change),
     (Operation::SessionsLeases, sessions_leases),
     (Operation::SessionsStart, sessions_start),
     (Operation::SessionsHeartbeat, sessions_heartbeat),
@@ -318,8 +327,61 @@ fn sessions_leases() -> Value {
     object(properties, &[])
 }
 
-/// What every write of a lease says, and what this one says beyond it.
+fn guards_list() -> Value {
+    let properties = json!({"workspace": text("on what is worked"), "profile": text("whose work")});
+    object(properties, &["workspace"])
+}
+
+fn escalations_set() -> Value {
+    let beyond = json!({
+        "id": text("names it; made where it is not given"),
+        "kind": {"enum": ["blocking", "non_blocking"], "description": "whether it stops the work"},
+        "reason": text("why, for whoever it waits for"),
+    });
+    lease_with(beyond, &["kind", "reason"])
+}
+
+fn escalations_clear() -> Value {
+    lease(json!({"id": text("which; all where none is named")}))
+}
+
+/// Gates, as they are given.
+fn gates() -> Value {
+    json!({"type": "array", "items": text("what has to be the case"), "description": "what has to be passed, in order"})
+}
+
+fn gates_replace() -> Value {
+    lease_with(json!({"gates": gates()}), &["gates"])
+}
+
+fn gates_seed() -> Value {
+    let from =
+        json!({"enum": ["handoff:immediate_actions", "definition_of_done"], "description": "where they come from"});
+    lease_with(
+        json!({"seeded_from": from, "gates": gates()}),
+        &["seeded_from", "gates"],
+    )
+}
+
+fn gates_set_status() -> Value {
+    let beyond = json!({
+        "index": count("which gate, counted from 0"),
+        "status": {"enum": ["open", "done", "blocked"], "description": "how far it is"},
+    });
+    lease_with(beyond, &["index", "status"])
+}
+
+fn gates_change() -> Value {
+    lease(json!({}))
+}
+
+/// What every write of a lease says, and what this one may say beyond it.
 fn lease(beyond: Value) -> Value {
+    lease_with(beyond, &[])
+}
+
+/// What every write of a lease says, and what this one says beyond it.
+fn lease_with(beyond: Value, required: &[&str]) -> Value {
     let mut properties = json!({
         "workspace": text("on what is worked"),
         "profile": text("whose work"),
@@ -332,7 +394,7 @@ fn lease(beyond: Value) -> Value {
     if let (Value::Object(properties), Value::Object(beyond)) = (&mut properties, beyond) {
         properties.extend(beyond);
     }
-    object(properties, &["workspace"])
+    object(properties, &[&["workspace"], required].concat())
 }
 
 fn sessions_start() -> Value {

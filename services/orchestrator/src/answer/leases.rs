@@ -112,18 +112,18 @@ pub(super) fn takeover(asked: &Asked<'_>, request: SessionsTakeoverRequest) -> R
     Ok(answer(&request.target, decided, "takeover_session"))
 }
 
-fn bad(text: &str) -> ApiError {
+pub(super) fn bad(text: &str) -> ApiError {
     ApiError::new(ErrorKind::BadRequest, text)
 }
 
-fn key(target: &LeaseTarget) -> LeaseKey {
+pub(super) fn key(target: &LeaseTarget) -> LeaseKey {
     LeaseKey {
         profile: target.profile.clone(),
         workspace: target.workspace.clone(),
     }
 }
 
-fn protected(target: &LeaseTarget) -> Protected {
+pub(super) fn protected(target: &LeaseTarget) -> Protected {
     Protected {
         actor: target.actor_id.as_deref().map(Into::into),
         session: target.session_id.clone(),
@@ -143,7 +143,7 @@ fn minted() -> SessionId {
     SessionId::new(&name).expect("invariant: letters and digits are a session id")
 }
 
-fn ground<'a>(asked: &'a Asked<'a>, digest: u64) -> Ground<'a> {
+pub(super) fn ground<'a>(asked: &'a Asked<'a>, digest: u64) -> Ground<'a> {
     Ground {
         fleet: asked.fleet,
         overlay: asked.overlay,
@@ -162,15 +162,8 @@ fn answer(target: &LeaseTarget, decided: Decided, operation: &'static str) -> Af
     }
     let then: Then = Box::new(move |fleet: &Fleet, at| {
         let place = fleet.leases().get(&key);
-        let status = match outcome {
-            WriteOutcome::Applied | WriteOutcome::IdempotentNoop => LeaseStatus::Ok,
-            WriteOutcome::StaleSession => LeaseStatus::Stale,
-            WriteOutcome::OwnershipConflict
-            | WriteOutcome::UnsupportedMultiwriter
-            | WriteOutcome::DuplicateIdConflict => LeaseStatus::Failed,
-        };
         let answer = LeaseAnswer {
-            status,
+            status: status_of(outcome),
             outcome,
             message: note.map(str::to_owned),
             workspace: key.workspace,
@@ -187,5 +180,16 @@ fn answer(target: &LeaseTarget, decided: Decided, operation: &'static str) -> Af
     match draft {
         Some(draft) => After::written(vec![*draft], then),
         None => After::nothing(then),
+    }
+}
+
+/// Whether it went well.
+pub(super) const fn status_of(outcome: WriteOutcome) -> LeaseStatus {
+    match outcome {
+        WriteOutcome::Applied | WriteOutcome::IdempotentNoop => LeaseStatus::Ok,
+        WriteOutcome::StaleSession => LeaseStatus::Stale,
+        WriteOutcome::OwnershipConflict | WriteOutcome::UnsupportedMultiwriter | WriteOutcome::DuplicateIdConflict => {
+            LeaseStatus::Failed
+        }
     }
 }

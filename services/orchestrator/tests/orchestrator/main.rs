@@ -3,6 +3,7 @@
 
 mod circuits;
 mod edge;
+mod guards;
 mod holds;
 mod host;
 mod hosts;

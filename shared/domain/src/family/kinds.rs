@@ -179,6 +179,10 @@ closed! {
         StartSession = "start_session", HeartbeatSession = "heartbeat_session", ClearSession = "clear_session",
         TakeoverSession = "takeover_session", EvaluateContextRefresh = "evaluate_context_refresh",
         StateChanged = "state_changed", SessionLost = "session_lost",
+        SetEscalation = "set_escalation", ClearEscalation = "clear_escalation",
+        ReplaceExecutionGates = "replace_execution_gates", SeedExecutionGates = "seed_execution_gates",
+        SetExecutionGateStatus = "set_execution_gate_status", AdvanceExecutionGates = "advance_execution_gates",
+        ClearExecutionGates = "clear_execution_gates",
     }
 }
 closed! {

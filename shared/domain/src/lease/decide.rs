@@ -1,6 +1,6 @@
 //! May they? Each of CCD's four operations, and the six outcomes of a protected write.
 
-use super::{ACTIVITY_CHARS_MAX, Lease, LeaseFact, LeaseKey, Mode, Operation, OwnerKind, Place, Prior};
+use super::{ACTIVITY_CHARS_MAX, Guards, Lease, LeaseFact, LeaseKey, Mode, Operation, OwnerKind, Place, Prior};
 use crate::asker::Asker;
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fleet::Fleet;
@@ -100,7 +100,11 @@ pub struct Decided {
 }
 
 impl Decided {
-    const fn refused(outcome: WriteOutcome, note: &'static str) -> Self {
+    pub(super) const fn nothing(note: &'static str) -> Self {
+        Self::refused(WriteOutcome::IdempotentNoop, note)
+    }
+
+    pub(super) const fn refused(outcome: WriteOutcome, note: &'static str) -> Self {
         Self {
             outcome,
             draft: None,
@@ -125,26 +129,21 @@ pub struct Ground<'a> {
 
 impl Ground<'_> {
     /// The workspace as it will be once what is on its way is folded.
-    fn place(&self, key: &LeaseKey) -> Place {
-        let folded = self.fleet.leases().get(key).cloned().unwrap_or_default();
-        self.overlay.lease(key).cloned().map_or(folded.clone(), |fact| {
-            let mut place = folded;
-            place.revision = fact.revision;
-            place.lease = fact.lease.as_deref().cloned();
-            place
-                .requests
-                .push_back((fact.request.0, fact.request.1, fact.revision));
-            place
-        })
+    pub(super) fn place(&self, key: &LeaseKey) -> Place {
+        let mut place = self.fleet.leases().get(key).cloned().unwrap_or_default();
+        for fact in self.overlay.leases(key) {
+            place.take(fact);
+        }
+        place
     }
 
-    fn is_stale(&self, lease: &Lease) -> bool {
+    pub(super) fn is_stale(&self, lease: &Lease) -> bool {
         let host = lease.host.as_ref().and_then(|name| self.fleet.hosts().get(name));
         lease.is_stale(self.now, host.is_some_and(|host| host.state() == HostState::Lost))
     }
 
     /// The request was made before.
-    fn repeated(&self, place: &Place) -> Option<Decided> {
+    pub(super) fn repeated(&self, place: &Place) -> Option<Decided> {
         let known = place.requests.iter().find(|(id, ..)| *id == self.asker.request)?;
         Some(if known.1 == self.digest {
             Decided {
@@ -158,15 +157,13 @@ impl Ground<'_> {
         })
     }
 
-    fn write(
-        &self,
-        key: &LeaseKey,
-        place: &Place,
-        operation: Operation,
-        lease: Option<Lease>,
-        prior: Option<Prior>,
-        reason: Option<Box<str>>,
-    ) -> Decided {
+    pub(super) fn write(&self, key: &LeaseKey, place: &Place, operation: Operation, after: After) -> Decided {
+        let After {
+            lease,
+            prior,
+            reason,
+            guards,
+        } = after;
         let named = lease.as_ref().or(place.lease.as_ref());
         let (host, session) = (
             named.and_then(|lease| lease.host.clone()),
@@ -177,6 +174,7 @@ impl Ground<'_> {
             operation,
             lease: lease.map(Box::new),
             prior: prior.map(Box::new),
+            guards: guards.map(Box::new),
             reason,
             revision: place.revision + 1,
             request: (self.asker.request.clone(), self.digest),
@@ -197,8 +195,30 @@ impl Ground<'_> {
     }
 }
 
+/// What is the case after a write.
+#[derive(Default)]
+pub(super) struct After {
+    /// The work; none when it was cleared.
+    pub(super) lease: Option<Lease>,
+    /// The work that ended by it.
+    pub(super) prior: Option<Prior>,
+    /// Why.
+    pub(super) reason: Option<Box<str>>,
+    /// Escalations and gates, where they change.
+    pub(super) guards: Option<Guards>,
+}
+
+impl From<Lease> for After {
+    fn from(lease: Lease) -> Self {
+        Self {
+            lease: Some(lease),
+            ..Self::default()
+        }
+    }
+}
+
 /// What the writer believes is not the case.
-fn disbelieved(place: &Place, protected: &Protected) -> Option<Decided> {
+pub(super) fn disbelieved(place: &Place, protected: &Protected) -> Option<Decided> {
     let other_revision = protected
         .expected_revision
         .is_some_and(|expected| expected != place.revision);
@@ -239,7 +259,12 @@ pub fn start(ground: &Ground<'_>, key: &LeaseKey, start: &Start, minted: Session
     };
     let begin = |prior: Option<Prior>| {
         let lease = fresh(ground.now, minted.clone(), 1, start.ttl);
-        ground.write(key, &place, Operation::StartSession, Some(lease), prior, None)
+        let after = After {
+            guards: place.guards.after_stale(),
+            prior,
+            ..lease.into()
+        };
+        ground.write(key, &place, Operation::StartSession, after)
     };
     let Some(held) = &place.lease else {
         return begin(None);
@@ -260,7 +285,7 @@ pub fn start(ground: &Ground<'_>, key: &LeaseKey, start: &Start, minted: Session
                     start.ttl.or(held.ttl),
                 )
             };
-            let decided = ground.write(key, &place, Operation::StartSession, Some(lease), None, None);
+            let decided = ground.write(key, &place, Operation::StartSession, lease.into());
             Decided {
                 note: Some("the work was held already; it goes on"),
                 ..decided
@@ -273,7 +298,11 @@ pub fn start(ground: &Ground<'_>, key: &LeaseKey, start: &Start, minted: Session
         (true, true, true) if same_actor && start.recover_stale => {
             let ttl = start.ttl.or(held.ttl);
             let lease = fresh(held.started, held.session.clone(), held.start_count + 1, ttl);
-            ground.write(key, &place, Operation::StartSession, Some(lease), None, None)
+            let after = After {
+                guards: place.guards.after_stale(),
+                ..lease.into()
+            };
+            ground.write(key, &place, Operation::StartSession, after)
         }
         (true, true, true) if same_actor => Decided::refused(
             WriteOutcome::StaleSession,
@@ -316,7 +345,7 @@ pub fn heartbeat(ground: &Ground<'_>, key: &LeaseKey, heartbeat: &Heartbeat) -> 
         host: heartbeat.host.clone().or_else(|| held.host.clone()),
         ..held.clone()
     };
-    ground.write(key, &place, Operation::HeartbeatSession, Some(lease), None, None)
+    ground.write(key, &place, Operation::HeartbeatSession, lease.into())
 }
 
 /// Ends work: its owner's or supervisor's right, and anybody's where a person holds it.
@@ -342,7 +371,13 @@ pub fn clear(ground: &Ground<'_>, key: &LeaseKey, protected: &Protected, reason:
             return Decided::refused(WriteOutcome::OwnershipConflict, note);
         }
     }
-    ground.write(key, &place, Operation::ClearSession, None, Some(prior(held)), reason)
+    let after = After {
+        lease: None,
+        prior: Some(prior(held)),
+        reason,
+        guards: place.guards.after_clear(),
+    };
+    ground.write(key, &place, Operation::ClearSession, after)
 }
 
 /// Takes work over from a program that does not keep it. `minted` names it from then on.
@@ -376,15 +411,13 @@ pub fn takeover(ground: &Ground<'_>, key: &LeaseKey, takeover: &Takeover, minted
         host: takeover.host.clone(),
         ..held.clone()
     };
-    let reason = Some(takeover.reason.clone());
-    ground.write(
-        key,
-        &place,
-        Operation::TakeoverSession,
-        Some(lease),
-        Some(prior(held)),
-        reason,
-    )
+    let after = After {
+        prior: Some(prior(held)),
+        reason: Some(takeover.reason.clone()),
+        guards: place.guards.after_stale(),
+        ..lease.into()
+    };
+    ground.write(key, &place, Operation::TakeoverSession, after)
 }
 
 fn prior(held: &Lease) -> Prior {

@@ -49,10 +49,14 @@ pub struct Checked {
     pub by: Speaker,
 }
 
-/// What stops this session altogether: that its work is leased to a program which does not keep the lease. Escalations
-/// are not part of the state yet; where they are, an open one comes first.
+/// What stops this session altogether: that something blocking waits for somebody in its work, or that its work is leased
+/// to a program which does not keep the lease.
 pub fn blocked(fleet: &Fleet, session: &SessionId, now: Timestamp) -> Option<Blocked> {
-    let (_, lease, _) = fleet.leases().held().find(|(_, lease, _)| lease.session == *session)?;
+    let place = fleet.leases().of(session)?;
+    if place.guards.is_blocked() {
+        return Some(Blocked::BlockingEscalation);
+    }
+    let lease = place.lease.as_ref()?;
     let host = lease.host.as_ref().and_then(|host| fleet.hosts().get(host));
     let stale = lease.is_stale(now, host.is_some_and(|host| host.state() == HostState::Lost));
     (lease.owner_kind.is_autonomous() && stale).then_some(Blocked::StaleAutonomousSession)

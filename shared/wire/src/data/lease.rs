@@ -1,8 +1,11 @@
-//! `runtime.status.start_session`, `heartbeat_session`, `clear_session` and `takeover_session`: work on a workspace.
+//! `runtime.status.start_session`, `heartbeat_session`, `clear_session`, `takeover_session`, and what guards the work:
+//! escalations and execution gates.
 
 use super::runtime::RuntimeMetadata;
 use crate::time;
-use muster_domain::lease::{Lease, LeaseFact, LeaseKey, Mode, Operation, OwnerKind, Prior};
+use muster_domain::lease::{
+    Escalation, EscalationKind, Gate, Guards, Lease, LeaseFact, LeaseKey, Mode, Operation, OwnerKind, Prior,
+};
 use muster_domain::names::{HostName, Profile, SessionId, Workspace};
 use muster_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,6 +26,9 @@ pub struct LeaseChanged {
     pub revision: u64,
     /// The work after it; none when it was cleared.
     pub session: Option<LeaseData>,
+    /// Escalations and gates after it, where they changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guards: Option<GuardsData>,
     /// The work that ended by it.
     pub prior_session_id: Option<SessionId>,
     /// Who held that.
@@ -63,6 +69,67 @@ pub struct LeaseData {
     pub activity: Option<String>,
     /// The host it is held from.
     pub host: Option<HostName>,
+}
+
+/// What stands between the work and its going on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardsData {
+    /// What waits for somebody, the oldest first.
+    pub escalations: Vec<EscalationData>,
+    /// What has to be passed, in order.
+    pub execution_gates: Vec<Gate>,
+    /// The first gate that is not passed, counted from 0.
+    #[serde(default)]
+    pub attention_anchor: Option<usize>,
+}
+
+/// Something that waits for somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EscalationData {
+    /// Names it within its workspace.
+    pub id: String,
+    /// Whether it stops the work.
+    pub kind: EscalationKind,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    #[serde(with = "time")]
+    pub created_at: Timestamp,
+    /// The work it was raised in.
+    pub session_id: SessionId,
+}
+
+impl From<&Guards> for GuardsData {
+    fn from(guards: &Guards) -> Self {
+        let escalations = guards.escalations.iter().map(|one| EscalationData {
+            id: one.id.to_string(),
+            kind: one.kind,
+            reason: one.reason.to_string(),
+            created_at: one.created,
+            session_id: one.session.clone(),
+        });
+        Self {
+            escalations: escalations.collect(),
+            execution_gates: guards.gates.clone(),
+            attention_anchor: guards.attention_anchor(),
+        }
+    }
+}
+
+impl From<GuardsData> for Guards {
+    fn from(data: GuardsData) -> Self {
+        let escalations = data.escalations.into_iter().map(|one| Escalation {
+            id: one.id.into(),
+            kind: one.kind,
+            reason: one.reason.into(),
+            created: one.created_at,
+            session: one.session_id,
+        });
+        Self {
+            escalations: escalations.collect(),
+            gates: data.execution_gates,
+        }
+    }
 }
 
 impl From<&Lease> for LeaseData {
@@ -113,6 +180,7 @@ impl LeaseChanged {
             profile: fact.key.profile.clone(),
             revision: fact.revision,
             session: fact.lease.as_deref().map(LeaseData::from),
+            guards: fact.guards.as_deref().map(GuardsData::from),
             prior_session_id: fact.prior.as_ref().map(|prior| prior.session.clone()),
             prior_actor_id: fact
                 .prior
@@ -133,9 +201,78 @@ impl LeaseChanged {
             operation: self.operation,
             lease: self.session.map(|data| Box::new(data.into())),
             prior: self.prior_session_id.map(|session| Box::new(Prior { session, actor })),
+            guards: self.guards.map(|data| Box::new(data.into())),
             reason: self.reason.map(Into::into),
             revision: self.revision,
             request: (self.runtime.request_id.into(), self.request_digest),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{decision, decode};
+    use muster_domain::conclusion::{Cause, Conclusion, Draft};
+    use muster_domain::fact::{Decision, Fact};
+    use muster_domain::ids::EventId;
+    use muster_domain::lease::{GateStatus, Seed};
+    use uuid::Uuid;
+
+    fn fact(operation: Operation, guards: Option<Guards>) -> LeaseFact {
+        let key = LeaseKey {
+            profile: None,
+            workspace: Workspace::new("/repo").unwrap(),
+        };
+        LeaseFact {
+            key,
+            operation,
+            lease: None,
+            prior: None,
+            guards: guards.map(Box::new),
+            reason: None,
+            revision: 7,
+            request: ("r1".into(), 9),
+        }
+    }
+
+    #[test]
+    fn what_guards_work_is_folded_as_it_was_concluded() {
+        let guards = Guards {
+            escalations: vec![Escalation {
+                id: "esc_1".into(),
+                kind: EscalationKind::Blocking,
+                reason: "which of the two?".into(),
+                created: Timestamp::from_millis(5),
+                session: SessionId::new("ses_1").unwrap(),
+            }],
+            gates: vec![Gate {
+                text: "builds".into(),
+                status: GateStatus::Blocked,
+                seeded_from: Some(Seed::ImmediateActions),
+            }],
+        };
+        let facts = [
+            (fact(Operation::SetEscalation, Some(guards)), "set_escalation"),
+            (fact(Operation::ClearSession, Some(Guards::default())), "clear_session"),
+            (fact(Operation::HeartbeatSession, None), "heartbeat_session"),
+        ];
+        for (said, kind) in facts {
+            let draft = Draft {
+                host: None,
+                session: None,
+                agent: None,
+                profile: None,
+                conclusion: Conclusion::Lease(said.clone()),
+                cause: Cause::Request("r1".into()),
+            };
+            let id = EventId::from_uuid(Uuid::from_u128(2));
+            let sent = decision::envelope(&draft, id, Timestamp::from_millis(5));
+            assert_eq!(sent.event_type.to_string(), ["runtime.status", kind].join("."));
+            assert_eq!(
+                decode::event(&sent).fact,
+                Fact::Decision(Decision::Lease(Box::new(said)))
+            );
         }
     }
 }

@@ -31,7 +31,14 @@ pub(super) fn status(kind: StatusKind, data: &str) -> Option<Decision> {
         StatusKind::StartSession
         | StatusKind::HeartbeatSession
         | StatusKind::ClearSession
-        | StatusKind::TakeoverSession => {
+        | StatusKind::TakeoverSession
+        | StatusKind::SetEscalation
+        | StatusKind::ClearEscalation
+        | StatusKind::ReplaceExecutionGates
+        | StatusKind::SeedExecutionGates
+        | StatusKind::SetExecutionGateStatus
+        | StatusKind::AdvanceExecutionGates
+        | StatusKind::ClearExecutionGates => {
             let changed: LeaseChanged = read(data)?;
             Some(Decision::Lease(Box::new(changed.into_fact())))
         }

@@ -2,17 +2,18 @@ use super::*;
 use crate::api::{
     ApprovalRequest, ApprovalState, ApprovalsListRequest, ApprovalsResolveRequest, AuditDigestRequest,
     BudgetsRemoveRequest, BudgetsSetRequest, CircuitsProbeRequest, CircuitsResetRequest, CircuitsStatusRequest, Cursor,
-    HelloRequest, HoldsListRequest, HoldsReleaseRequest, HoldsSetRequest, HostsListRequest, LeaseTarget,
-    LeasesListRequest, MemoryReportRequest, PolicyActivateRequest, PolicyCheckRequest, SessionDetailRequest,
-    SessionRequest, SessionsClearRequest, SessionsHeartbeatRequest, SessionsListRequest, SessionsStartRequest,
-    SessionsTakeoverRequest, Verdict,
+    EscalationsClearRequest, EscalationsSetRequest, GatesReplaceRequest, GatesRequest, GatesSeedRequest,
+    GatesSetStatusRequest, GuardsListRequest, HelloRequest, HoldsListRequest, HoldsReleaseRequest, HoldsSetRequest,
+    HostsListRequest, LeaseTarget, LeasesListRequest, MemoryReportRequest, PolicyActivateRequest, PolicyCheckRequest,
+    SessionDetailRequest, SessionRequest, SessionsClearRequest, SessionsHeartbeatRequest, SessionsListRequest,
+    SessionsStartRequest, SessionsTakeoverRequest, Verdict,
 };
 use crate::edge::Source;
 use muster_domain::approval::{ApprovalId, Scope};
 use muster_domain::budget;
 use muster_domain::fleet::SessionKey;
 use muster_domain::hold::{self, Selector};
-use muster_domain::lease::{Mode, OwnerKind};
+use muster_domain::lease::{EscalationKind, GateStatus, Mode, OwnerKind, Seed};
 use muster_domain::names::{AgentName, HostName, Profile, SessionId, SubagentName, ToolCallId, Workspace};
 use muster_domain::policy::ActionFamily;
 use muster_domain::state::SessionState;
@@ -55,6 +56,13 @@ fn agent() -> SubagentName {
 
 fn workspace() -> Workspace {
     Workspace::new("/w").unwrap()
+}
+
+fn guards() -> GuardsListRequest {
+    GuardsListRequest {
+        workspace: workspace(),
+        profile: Profile::new("p").ok(),
+    }
 }
 
 fn target() -> LeaseTarget {
@@ -121,6 +129,49 @@ fn requests() -> Vec<Full> {
                 window_tokens: Some(1),
             },
         ),
+        full(Operation::EscalationsList, &guards()),
+        full(Operation::GatesList, &guards()),
+        full(
+            Operation::EscalationsSet,
+            &EscalationsSetRequest {
+                target: target(),
+                id: Some("e".to_owned()),
+                kind: EscalationKind::NonBlocking,
+                reason: "why".to_owned(),
+            },
+        ),
+        full(
+            Operation::EscalationsClear,
+            &EscalationsClearRequest {
+                target: target(),
+                id: Some("e".to_owned()),
+            },
+        ),
+        full(
+            Operation::GatesReplace,
+            &GatesReplaceRequest {
+                target: target(),
+                gates: vec!["tests pass".to_owned()],
+            },
+        ),
+        full(
+            Operation::GatesSeed,
+            &GatesSeedRequest {
+                target: target(),
+                seeded_from: Seed::ImmediateActions,
+                gates: vec!["tests pass".to_owned()],
+            },
+        ),
+        full(
+            Operation::GatesSetStatus,
+            &GatesSetStatusRequest {
+                target: target(),
+                index: 1,
+                status: GateStatus::Blocked,
+            },
+        ),
+        full(Operation::GatesAdvance, &GatesRequest { target: target() }),
+        full(Operation::GatesClear, &GatesRequest { target: target() }),
         full(Operation::AuditDigest, &AuditDigestRequest { at_seq: Some(1) }),
         full(
             Operation::ApprovalsList,

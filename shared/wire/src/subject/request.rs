@@ -101,6 +101,24 @@ operations! {
     SessionsClear = "sessions"."clear", Agent;
     /// Takes work over from a program that does not keep it.
     SessionsTakeover = "sessions"."takeover", Agent;
+    /// What waits for somebody in leased work.
+    EscalationsList = "escalations"."list", Viewer, tool "escalation_list";
+    /// Says that something waits for somebody; a blocking one stops what policy is asked for.
+    EscalationsSet = "escalations"."set", Agent, tool "escalation_set";
+    /// Says that it does no longer.
+    EscalationsClear = "escalations"."clear", Agent, tool "escalation_clear";
+    /// The execution gates of leased work, and the first that is not passed.
+    GatesList = "gates"."list", Viewer, tool "gate_list";
+    /// Other gates in place of those there are.
+    GatesReplace = "gates"."replace", Agent, tool "gate_replace";
+    /// Gates where there are none.
+    GatesSeed = "gates"."seed", Agent, tool "gate_seed";
+    /// How far one gate is.
+    GatesSetStatus = "gates"."set_status", Agent, tool "gate_set_status";
+    /// Passes the first gate that is not passed.
+    GatesAdvance = "gates"."advance", Agent, tool "gate_advance";
+    /// Takes all gates away.
+    GatesClear = "gates"."clear", Agent, tool "gate_clear";
     /// Hosts.
     HostsList = "hosts"."list", Viewer, tool "host_list";
     /// The digest of the folded state at a position, for audits.

@@ -1,0 +1,148 @@
+//! Escalations and execution gates of leased work.
+
+use super::leases::{bad, ground, key, protected, status_of};
+use super::{After, Asked, Then, encode_classed};
+use muster_domain::digest;
+use muster_domain::fleet::Fleet;
+use muster_domain::lease::{self, Change, Decided, ESCALATIONS_MAX, GATES_MAX, LeaseKey, Operation, WORDS_CHARS_MAX};
+use muster_wire::api::{
+    ApiError, EscalationsClearRequest, EscalationsSetRequest, GatesReplaceRequest, GatesRequest, GatesSeedRequest,
+    GatesSetStatusRequest, GuardsAnswer, GuardsListRequest, GuardsRow, LeaseTarget, RetryClass,
+};
+use muster_wire::data::lease::GuardsData;
+
+pub(super) fn list(fleet: &Fleet, request: GuardsListRequest) -> GuardsRow {
+    let key = LeaseKey {
+        profile: request.profile,
+        workspace: request.workspace,
+    };
+    row(fleet, key)
+}
+
+pub(super) fn set_escalation(asked: &Asked<'_>, request: EscalationsSetRequest) -> Result<After, ApiError> {
+    let digest = digest::of(&request);
+    let known = asked.fleet.leases().get(&key(&request.target));
+    if known.is_some_and(|place| place.guards.escalations.len() >= ESCALATIONS_MAX) {
+        return Err(bad("a workspace has at most 32 escalations; clear some first"));
+    }
+    // The request names it where nobody does, so that its repetition is the same one.
+    let id = request.id.map_or_else(
+        || format!("esc_{}", asked.asker.request).into_boxed_str(),
+        String::into_boxed_str,
+    );
+    let change = Change::SetEscalation {
+        id: words(&id, "id")?,
+        kind: request.kind,
+        reason: words(&request.reason, "reason")?,
+    };
+    Ok(write(asked, request.target, digest, &change, Operation::SetEscalation))
+}
+
+pub(super) fn clear_escalation(asked: &Asked<'_>, request: EscalationsClearRequest) -> After {
+    let digest = digest::of(&request);
+    let change = Change::ClearEscalation(request.id.map(Into::into));
+    write(asked, request.target, digest, &change, Operation::ClearEscalation)
+}
+
+pub(super) fn replace_gates(asked: &Asked<'_>, request: GatesReplaceRequest) -> Result<After, ApiError> {
+    let digest = digest::of(&request);
+    let change = Change::ReplaceGates(gates(&request.gates)?);
+    Ok(write(
+        asked,
+        request.target,
+        digest,
+        &change,
+        Operation::ReplaceExecutionGates,
+    ))
+}
+
+pub(super) fn seed_gates(asked: &Asked<'_>, request: GatesSeedRequest) -> Result<After, ApiError> {
+    let digest = digest::of(&request);
+    let change = Change::SeedGates(request.seeded_from, gates(&request.gates)?);
+    Ok(write(
+        asked,
+        request.target,
+        digest,
+        &change,
+        Operation::SeedExecutionGates,
+    ))
+}
+
+pub(super) fn set_gate_status(asked: &Asked<'_>, request: GatesSetStatusRequest) -> After {
+    let digest = digest::of(&request);
+    let change = Change::SetGateStatus(request.index, request.status);
+    write(
+        asked,
+        request.target,
+        digest,
+        &change,
+        Operation::SetExecutionGateStatus,
+    )
+}
+
+pub(super) fn advance_gates(asked: &Asked<'_>, request: GatesRequest) -> After {
+    let digest = digest::of(&request);
+    write(
+        asked,
+        request.target,
+        digest,
+        &Change::AdvanceGates,
+        Operation::AdvanceExecutionGates,
+    )
+}
+
+pub(super) fn clear_gates(asked: &Asked<'_>, request: GatesRequest) -> After {
+    let digest = digest::of(&request);
+    write(
+        asked,
+        request.target,
+        digest,
+        &Change::ClearGates,
+        Operation::ClearExecutionGates,
+    )
+}
+
+/// Words that somebody reads: some, and not too many.
+fn words(text: &str, member: &str) -> Result<Box<str>, ApiError> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > WORDS_CHARS_MAX {
+        return Err(bad(&format!("`{member}` has 1 to {WORDS_CHARS_MAX} characters")));
+    }
+    Ok(text.into())
+}
+
+fn gates(texts: &[String]) -> Result<Vec<Box<str>>, ApiError> {
+    if texts.len() > GATES_MAX {
+        return Err(bad("a workspace has at most 64 gates"));
+    }
+    texts.iter().map(|text| words(text, "gates")).collect()
+}
+
+fn write(asked: &Asked<'_>, target: LeaseTarget, digest: u64, change: &Change, operation: Operation) -> After {
+    let key = key(&target);
+    let decided = lease::change(&ground(asked, digest), &key, &protected(&target), change);
+    let Decided { outcome, draft, note } = decided;
+    let then: Then = Box::new(move |fleet: &Fleet, at| {
+        let answer = GuardsAnswer {
+            status: status_of(outcome),
+            outcome,
+            message: note.map(str::to_owned),
+            row: row(fleet, key),
+        };
+        encode_classed(at, RetryClass::of(operation.as_str()), answer)
+    });
+    match draft {
+        Some(draft) => After::written(vec![*draft], then),
+        None => After::nothing(then),
+    }
+}
+
+fn row(fleet: &Fleet, key: LeaseKey) -> GuardsRow {
+    let place = fleet.leases().get(&key).cloned().unwrap_or_default();
+    GuardsRow {
+        workspace: key.workspace,
+        profile: key.profile,
+        revision: place.revision,
+        guards: GuardsData::from(&place.guards),
+    }
+}
