@@ -40,6 +40,7 @@ fn table() -> Vec<Row> {
             Alert { AlertKind: Raised, Cleared }
             MemoryCompaction { MemoryCompactionKind: CompactMemory, PressureChanged }
             Circuit { CircuitKind: Opened, HalfOpened, Closed }
+            Delegation { DelegationKind: Queued, Running, Completed, Failed, Cancelled, Stale, Refused }
             Leader { LeaderKind: Elected }
             HostStatus { HostStatusKind: Started, Degraded, Recovered, Stopping }
             ProcessLifecycle { LifecycleKind: Started, Exited }
@@ -54,7 +55,6 @@ fn table() -> Vec<Row> {
             HostStatus { HostStatusKind: Capability }
             RuntimeStatus { StatusKind: EvaluateContextRefresh }
             Checkpoint { CheckpointKind: EvaluateCheckpoint, EvaluateCloseout }
-            Delegation { DelegationKind: Queued, Running, Completed, Failed, Cancelled, Stale, Refused }
             Message { MessageKind: Sent, Delivered, Acked, Answered, Expired }
             RuntimeHost { RuntimeHostKind: Removed }
             Effect { EffectKind: Requested, Withdrawn }

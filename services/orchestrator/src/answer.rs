@@ -3,6 +3,7 @@
 mod approvals;
 mod budgets;
 mod circuits;
+mod delegations;
 mod detail;
 mod guards;
 mod holds;
@@ -141,6 +142,14 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
         Operation::GatesAdvance => return after(read(body).map(|request| guards::advance_gates(asked, request))),
         Operation::GatesClear => return after(read(body).map(|request| guards::clear_gates(asked, request))),
         Operation::MemoryReport => read(body).and_then(|request| asked.reply(memory::report(fleet, &request)?)),
+        Operation::DelegationsDelegate => {
+            return after(read(body).and_then(|request| delegations::delegate(asked, request)));
+        }
+        Operation::DelegationsList => read(body).and_then(|request| asked.reply(delegations::list(fleet, &request))),
+        Operation::DelegationsGet => read(body).and_then(|request| asked.reply(delegations::get(fleet, &request)?)),
+        Operation::DelegationsCancel => {
+            return after(read(body).and_then(|request| delegations::cancel(asked, request)));
+        }
         Operation::CircuitsStatus => read(body).and_then(|request| asked.reply(circuits::status(fleet, &request))),
         Operation::CircuitsProbe => return after(read(body).and_then(|request| circuits::probe(asked, request))),
         Operation::CircuitsReset => return after(read(body).and_then(|request| circuits::reset(asked, request))),

@@ -1,6 +1,6 @@
 //! Configuration: one section a part. `config.default.toml` is its manual.
 
-use muster_domain::{approval, budget, circuit, fleet, memory};
+use muster_domain::{approval, budget, circuit, delegation, fleet, memory};
 use muster_runtime::config::HumanDuration;
 use muster_runtime::exit::Failure;
 use muster_runtime::service::Settings;
@@ -29,6 +29,8 @@ pub struct Config {
     pub budgets: Budgets,
     /// How full contexts are.
     pub memory: Memory,
+    /// Work that sessions hand to agents.
+    pub delegations: Delegations,
     /// Who may decide.
     pub operator: Operator,
     /// Answering.
@@ -154,6 +156,16 @@ pub struct Memory {
     pub settle: HumanDuration,
 }
 
+/// Work that sessions hand to agents.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delegations {
+    /// Until one without a call is stale.
+    pub queued: HumanDuration,
+    /// Until one whose run is not heard of is stale.
+    pub running: HumanDuration,
+}
+
 /// Who may decide.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -226,6 +238,10 @@ impl Config {
                 probe: self.circuits.probe.get(),
                 grace: self.circuits.grace.get(),
                 max_depth: self.circuits.max_depth,
+            },
+            delegations: delegation::Settings {
+                queued: self.delegations.queued.get(),
+                running: self.delegations.running.get(),
             },
             budgets: budget::Settings {
                 rules: self.budgets.rules.iter().map(|budget| budget.0.clone()).collect(),

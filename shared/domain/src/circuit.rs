@@ -19,7 +19,7 @@ pub use settings::Settings;
 
 use crate::fact::{Decision, Fact, Hook, HookBody, Recorded, TurnFact};
 use crate::fleet::SessionKey;
-use crate::ids::EventId;
+use crate::ids::DelegationId;
 use crate::names::{SessionId, SubagentName, ToolCallId};
 use crate::time::Timestamp;
 use crate::work::{Stage, Work};
@@ -172,7 +172,7 @@ impl Circuits {
     }
 
     /// A delegation that holds the probe became a call: from here on its run is known by the call.
-    fn join_probe(&mut self, agent: &SubagentName, session: &SessionKey, call: &ToolCallId, delegation: EventId) {
+    fn join_probe(&mut self, agent: &SubagentName, session: &SessionKey, call: &ToolCallId, delegation: DelegationId) {
         if let Some(circuit) = self.all.get_mut(agent)
             && let State::HalfOpen(probe) = &mut circuit.state
             && probe.holder.delegation == Some(delegation)
@@ -274,11 +274,32 @@ impl Circuits {
     }
 
     fn verdict<'a>(&self, circuit: &'a Circuit, probe: &Probe) -> Option<Verdict<'a>> {
-        let Holder { session, call, .. } = &probe.holder;
-        match call {
-            Some(call) => circuit.ledger.of_call(session, call, &self.links),
-            None => circuit.ledger.of_session(session, probe.since),
+        let Holder {
+            session,
+            call,
+            delegation,
+        } = &probe.holder;
+        match (call, delegation) {
+            (Some(call), _) => circuit.ledger.of_call(session, call, &self.links),
+            // No call was made for it yet.
+            (None, Some(_)) => None,
+            (None, None) => circuit.ledger.of_session(session, probe.since),
         }
+    }
+
+    /// How the run of this call ended, if it did: well, with an error, or not at all because it was refused.
+    pub(crate) fn outcome(
+        &self,
+        agent: &SubagentName,
+        session: &SessionKey,
+        call: &ToolCallId,
+    ) -> Option<Result<(), Option<&str>>> {
+        let verdict = self.all.get(agent)?.ledger.of_call(session, call, &self.links)?;
+        Some(match verdict {
+            Verdict::Done => Ok(()),
+            Verdict::Failed(error) => Err(Some(error)),
+            Verdict::Dropped => Err(None),
+        })
     }
 
     /// The transition that the outcomes call for, seen at `now`.

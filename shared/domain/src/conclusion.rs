@@ -6,6 +6,7 @@
 use crate::approval::ApprovalFact;
 use crate::budget;
 use crate::circuit;
+use crate::delegation::DelegationFact;
 use crate::fact::Recorded;
 use crate::family::{AlertKind, CircuitKind, EventType, RuntimeHostKind, StatusKind};
 use crate::fleet::SessionKey;
@@ -71,6 +72,8 @@ pub enum Conclusion {
     HostReturned,
     /// A circuit opens, lets one probe through, or closes.
     Circuit(circuit::Change),
+    /// Of a delegation.
+    Delegation(DelegationFact),
 }
 
 /// What a conclusion was drawn from.
@@ -179,6 +182,7 @@ impl Draft {
             Conclusion::Circuit(circuit::Change::Opened { .. }) => EventType::Circuit(CircuitKind::Opened),
             Conclusion::Circuit(circuit::Change::HalfOpened { .. }) => EventType::Circuit(CircuitKind::HalfOpened),
             Conclusion::Circuit(circuit::Change::Closed { .. }) => EventType::Circuit(CircuitKind::Closed),
+            Conclusion::Delegation(fact) => fact.event_type(),
         }
     }
 
@@ -210,6 +214,10 @@ impl Draft {
                 &own
             }
             Conclusion::Circuit(change) => change.agent().as_str(),
+            Conclusion::Delegation(fact) => {
+                own = fact.identity();
+                &own
+            }
             Conclusion::Policy(fact) => {
                 own = fact.identity();
                 &own

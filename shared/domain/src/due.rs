@@ -5,6 +5,7 @@
 use crate::approval;
 use crate::circuit;
 use crate::conclusion::{Cause, Conclusion, Draft};
+use crate::delegation;
 use crate::fleet::Fleet;
 use crate::hold;
 use crate::host::HostState;
@@ -32,6 +33,7 @@ pub fn due(fleet: &Fleet) -> Option<Timestamp> {
         circuit::due(fleet),
         hold::due(fleet),
         memory::due(fleet),
+        delegation::due(fleet),
     ];
     dues.into_iter().flatten().min()
 }
@@ -63,6 +65,7 @@ pub fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp) -> Vec<Draft> {
     }
     approval::expire(fleet, overlay, now, &mut drafts);
     circuit::expire(fleet, overlay, now, &mut drafts);
+    delegation::expire(fleet, overlay, now, &mut drafts);
     drafts.extend(hold::expire(fleet, overlay, now));
     memory::expire(fleet, overlay, now, &mut drafts);
     drafts

@@ -418,6 +418,8 @@ pub enum Decision {
     Budget(budget::Change),
     /// Of a session's context.
     Memory(crate::memory::MemoryFact),
+    /// Of a delegation.
+    Delegation(crate::delegation::DelegationFact),
     /// An alert began.
     AlertRaised {
         /// Its key: what makes two alerts the same.

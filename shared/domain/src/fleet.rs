@@ -10,6 +10,7 @@ mod agenda;
 use crate::approval::{self, Approval, ApprovalFact, ApprovalId, Approvals};
 use crate::budget::{self, Budgets};
 use crate::circuit::{self, Circuits};
+use crate::delegation::{self, Delegations};
 use crate::fact::{Decision, Fact, Hook, HookBody, Recorded, TurnFact};
 use crate::family::{Family, Owner};
 use crate::hold::Holds;
@@ -50,6 +51,9 @@ pub struct Settings {
     /// When circuits open, and for how long.
     #[serde(default)]
     pub circuits: circuit::Settings,
+    /// How long delegations are waited for.
+    #[serde(default)]
+    pub delegations: delegation::Settings,
     /// Budgets.
     #[serde(default)]
     pub budgets: budget::Settings,
@@ -66,6 +70,7 @@ impl Default for Settings {
             retention: Duration::from_secs(14 * 24 * 3600),
             approvals: approval::Settings::default(),
             circuits: circuit::Settings::default(),
+            delegations: delegation::Settings::default(),
             budgets: budget::Settings::default(),
             memory: memory::Settings::default(),
         }
@@ -159,6 +164,8 @@ pub struct Fleet {
     agenda: Agenda,
     #[serde(default)]
     circuits: Circuits,
+    #[serde(default)]
+    delegations: Delegations,
 }
 
 impl Fleet {
@@ -184,6 +191,7 @@ impl Fleet {
             counters: Counters::default(),
             agenda: Agenda::default(),
             circuits: Circuits::default(),
+            delegations: Delegations::default(),
         }
     }
 
@@ -249,6 +257,7 @@ impl Fleet {
         }
         if observed {
             self.circuits.observe(recorded);
+            self.delegations.observe(recorded);
         }
         match &event.fact {
             Fact::Host(fact) => self.host(recorded, |host| {
@@ -297,6 +306,10 @@ impl Fleet {
                 Applied::Changed
             }
             Decision::Approval(fact) => self.approval(recorded, fact),
+            Decision::Delegation(fact) => {
+                self.delegations.fold(fact, recorded.at);
+                Applied::Changed
+            }
             Decision::Circuit(change) => {
                 self.circuits.fold(change, recorded);
                 Applied::Changed
@@ -490,6 +503,11 @@ impl Fleet {
     /// Requests for permission: those that wait, and the latest that ended.
     pub const fn approvals(&self) -> &Approvals {
         &self.approvals
+    }
+
+    /// Work that sessions handed to agents.
+    pub const fn delegations(&self) -> &Delegations {
+        &self.delegations
     }
 
     /// Circuit breakers.

@@ -66,6 +66,10 @@ id! {
     ProducerId
 }
 id! {
+    /// One delegation: derived from the request that asked for it.
+    DelegationId
+}
+id! {
     /// One running orchestrator.
     InstanceId
 }

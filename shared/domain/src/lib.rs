@@ -21,6 +21,7 @@ pub mod audit;
 pub mod budget;
 pub mod circuit;
 pub mod conclusion;
+pub mod delegation;
 pub mod digest;
 pub mod due;
 pub mod fact;

@@ -7,11 +7,12 @@ use crate::approval::{ApprovalFact, ApprovalId, Stage};
 use crate::budget;
 use crate::circuit::Change;
 use crate::conclusion::{Conclusion, Draft};
+use crate::delegation::Status;
 use crate::fact::{Decision, Fact, Recorded};
 use crate::fleet::{Fleet, SessionKey};
 use crate::hold;
 use crate::host::HostState;
-use crate::ids::EventId;
+use crate::ids::{DelegationId, EventId};
 use crate::lease::{LeaseFact, LeaseKey};
 use crate::memory::{MemoryFact, Pressure};
 use crate::names::{HostName, SubagentName};
@@ -31,6 +32,7 @@ pub struct Overlay {
     memory: BTreeMap<SessionKey, Vec<(EventId, MemoryFact)>>,
     approvals: BTreeMap<ApprovalId, Vec<(EventId, Said)>>,
     circuits: BTreeMap<EventId, Change>,
+    delegations: BTreeMap<DelegationId, Vec<(EventId, Status)>>,
     leases: BTreeMap<LeaseKey, Vec<(EventId, LeaseFact)>>,
     activations: Vec<(EventId, Activation)>,
     holds: hold::Pending,
@@ -94,6 +96,12 @@ impl Overlay {
                 self.approvals.entry(approval).or_default().push((id, said));
                 return;
             }
+            Conclusion::Delegation(fact) => {
+                if let (Some(delegation), Some(status)) = (fact.id(), fact.status()) {
+                    self.delegations.entry(delegation).or_default().push((id, status));
+                }
+                return;
+            }
             Conclusion::Circuit(change) => {
                 self.circuits.insert(id, change.clone());
                 return;
@@ -120,6 +128,11 @@ impl Overlay {
         let event = &recorded.event;
         self.alerts.retain(|(id, ..)| *id != event.id);
         self.circuits.remove(&event.id);
+        if let Fact::Decision(Decision::Delegation(fact)) = &event.fact
+            && let Some(id) = fact.id()
+        {
+            settle(&mut self.delegations, &id, event.id);
+        }
         if let Fact::Decision(Decision::Lease(fact)) = &event.fact {
             settle(&mut self.leases, &fact.key, event.id);
         }
@@ -185,6 +198,11 @@ impl Overlay {
             Said::Resolved => None,
         });
         stages.max()
+    }
+
+    /// What was last written of this delegation and is on its way.
+    pub(crate) fn delegation(&self, id: DelegationId) -> Option<(EventId, Status)> {
+        self.delegations.get(&id)?.last().copied()
     }
 
     /// A transition of this agent's circuit that is on its way.

@@ -7,6 +7,7 @@ use crate::approval;
 use crate::budget;
 use crate::circuit;
 use crate::conclusion::{Cause, Conclusion, Draft};
+use crate::delegation;
 use crate::fact::{Fact, Recorded};
 use crate::fleet::{Fleet, SessionKey};
 use crate::memory;
@@ -39,6 +40,7 @@ pub fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded) -> Vec<Draft
     }
     approval::react(fleet, overlay, recorded, &mut drafts);
     circuit::react(fleet, overlay, recorded, &mut drafts);
+    delegation::react(fleet, overlay, recorded, &mut drafts);
     budget::react(fleet, overlay, recorded, &mut drafts);
     memory::react(fleet, overlay, recorded, &mut drafts);
     drafts.extend(fork_alert(fleet, overlay, recorded));
@@ -55,6 +57,7 @@ pub fn catch_up(fleet: &Fleet, overlay: &Overlay) -> Vec<Draft> {
     }
     approval::catch_up(fleet, overlay, &mut drafts);
     circuit::catch_up(fleet, overlay, &mut drafts);
+    delegation::catch_up(fleet, overlay, &mut drafts);
     budget::catch_up(fleet, overlay, &mut drafts);
     memory::catch_up(fleet, overlay, &mut drafts);
     drafts

@@ -59,6 +59,8 @@ pub struct SessionView {
     pub context: Option<Context>,
     /// Subagents at work.
     pub subagents_running: u32,
+    /// Delegations of it that are under way.
+    pub active_delegations: u32,
     /// Its oldest turns are only counted.
     pub truncated: bool,
 }
@@ -88,12 +90,12 @@ pub struct HostView {
 
 /// The session of this key.
 pub fn session(fleet: &Fleet, key: &SessionKey) -> Option<SessionView> {
-    fleet.session(key).map(|session| line(key, session))
+    fleet.session(key).map(|session| line(fleet, key, session))
 }
 
 /// All sessions, in the order of their keys.
 pub fn sessions(fleet: &Fleet) -> impl Iterator<Item = SessionView> + '_ {
-    fleet.sessions().iter().map(|(key, session)| line(key, session))
+    fleet.sessions().iter().map(|(key, session)| line(fleet, key, session))
 }
 
 /// The host of this name.
@@ -107,7 +109,7 @@ pub fn hosts(fleet: &Fleet) -> impl Iterator<Item = HostView> + '_ {
     fleet.hosts().iter().map(|(name, host)| host_line(fleet, name, host))
 }
 
-fn line(key: &SessionKey, session: &Session) -> SessionView {
+fn line(fleet: &Fleet, key: &SessionKey, session: &Session) -> SessionView {
     let standing = session.standing();
     let counts = session.counts();
     let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
@@ -131,6 +133,7 @@ fn line(key: &SessionKey, session: &Session) -> SessionView {
         tokens: session.usage(),
         context: session.context(),
         subagents_running: counts.subagents_running,
+        active_delegations: u32::try_from(fleet.delegations().active(key)).unwrap_or(u32::MAX),
         truncated: session.forgotten.turns > 0,
     }
 }

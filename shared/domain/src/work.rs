@@ -3,7 +3,7 @@
 //! A run of a subagent is told by two witnesses: the call of the tool that starts it, and the subagent itself. Each has an
 //! id of its own, and only a call that ran says which subagent was its own.
 
-use crate::ids::EventId;
+use crate::ids::DelegationId;
 use crate::names::SubagentName;
 
 /// What a hook says of a named agent's work. Whose work it is (which call, which subagent) stands in the hook itself.
@@ -12,7 +12,7 @@ pub struct Work {
     /// The agent.
     pub agent: SubagentName,
     /// The delegation that the call was made for, where its prompt names one.
-    pub delegation: Option<EventId>,
+    pub delegation: Option<DelegationId>,
     /// How the work stands.
     pub stage: Stage,
 }

@@ -8,6 +8,7 @@ use muster_domain::circuit::{Change, Closing, Holder, Opening, Permit, State};
 use muster_domain::conclusion::{Conclusion, Draft};
 use muster_domain::due;
 use muster_domain::fact::{Hook, HookBody, TurnFact};
+use muster_domain::ids::DelegationId;
 use muster_domain::names::SubagentName;
 use muster_domain::react;
 use muster_domain::work::{Stage, Work};
@@ -23,6 +24,10 @@ fn work(stage: Stage) -> Option<Box<Work>> {
         delegation: None,
         stage,
     }))
+}
+
+fn delegation() -> DelegationId {
+    DelegationId::from_uuid(uuid::Uuid::from_u128(77))
 }
 
 fn failed() -> Stage {
@@ -344,7 +349,7 @@ fn a_delegation_that_holds_the_probe_is_known_by_its_call_from_then_on() {
     let of = |call: Option<&str>| Holder {
         session: key(HOST, SESSION),
         call: call.map(self::call),
-        delegation: Some(id(77)),
+        delegation: Some(delegation()),
     };
     let settings = script.fleet.settings().circuits.clone();
     let now = ms(script.now);
@@ -356,7 +361,7 @@ fn a_delegation_that_holds_the_probe_is_known_by_its_call_from_then_on() {
         muster_domain::conclusion::Cause::Due { at: now },
     )]);
     let mut begun = of_call(start("Agent", "c4"), Stage::Begun);
-    begun.work.as_mut().unwrap().delegation = Some(id(77));
+    begun.work.as_mut().unwrap().delegation = Some(delegation());
     let mine = script
         .fleet
         .circuits()

@@ -88,7 +88,7 @@ fn session(row: &SessionSummary) -> Value {
         "workdir": row.cwd.as_deref().unwrap_or_default(),
         "status": status(row.state),
         "control": "Pty",
-        "active_delegations": row.subagents_running,
+        "active_delegations": row.active_delegations,
         "tmux_name": "",
         "created_at": system_time(row.started),
         "last_seen": system_time(row.last_seen),

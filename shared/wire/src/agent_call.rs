@@ -4,7 +4,7 @@
 //! carries it is the delegation's, and no other one is ever taken for it.
 
 use crate::members::text;
-use muster_domain::ids::EventId;
+use muster_domain::ids::DelegationId;
 use muster_domain::names::SubagentName;
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub struct AgentCall {
     /// Which agent.
     pub agent: SubagentName,
     /// For which delegation.
-    pub delegation: Option<EventId>,
+    pub delegation: Option<DelegationId>,
 }
 
 impl AgentCall {
@@ -64,7 +64,7 @@ impl AgentCall {
 }
 
 /// The one delegation that a prompt names; of two, neither.
-fn delegation(prompt: &str) -> Option<EventId> {
+fn delegation(prompt: &str) -> Option<DelegationId> {
     let mut named = prompt
         .lines()
         .filter_map(|line| line.trim().strip_prefix(DELEGATION_LINE)?.trim().parse().ok());
@@ -73,7 +73,7 @@ fn delegation(prompt: &str) -> Option<EventId> {
 }
 
 /// The line that names a delegation.
-pub fn delegation_line(id: EventId) -> String {
+pub fn delegation_line(id: DelegationId) -> String {
     format!("{DELEGATION_LINE} {id}")
 }
 
@@ -104,12 +104,12 @@ mod tests {
 
     #[test]
     fn a_delegation_is_read_from_a_line_of_its_own() {
-        let id = EventId::from_uuid(Uuid::from_u128(7));
+        let id = DelegationId::from_uuid(Uuid::from_u128(7));
         let of = |prompt: String| read("Agent", &json!({"prompt": prompt})).unwrap().delegation;
         assert_eq!(of(format!("review it\n  {}\nthanks", delegation_line(id))), Some(id));
         assert_eq!(of(format!("about {} no line of its own", delegation_line(id))), None);
         assert_eq!(of("muster-delegation: soon".to_owned()), None);
-        let other = EventId::from_uuid(Uuid::from_u128(8));
+        let other = DelegationId::from_uuid(Uuid::from_u128(8));
         assert_eq!(of(format!("{}\n{}", delegation_line(id), delegation_line(other))), None);
     }
 }

@@ -8,6 +8,7 @@
 mod approval;
 mod budget;
 mod circuit;
+mod delegation;
 mod detail;
 mod guard;
 mod hold;
@@ -29,6 +30,10 @@ pub use budget::{
 pub use circuit::{
     Breaker, BreakerConfig, Circuit, CircuitsProbe, CircuitsProbeRequest, CircuitsReset, CircuitsResetRequest,
     CircuitsStatus, CircuitsStatusRequest, Probe, ResetOutcome,
+};
+pub use delegation::{
+    DelegateRequest, Delegated, DelegationAnswer, DelegationRequest, DelegationRow, DelegationsCancelRequest,
+    DelegationsList, DelegationsListRequest,
 };
 pub use detail::{Session, SessionDetail, SessionDetailRequest, SessionRequest, Span, StoredEvent, Turn};
 pub use guard::{

@@ -6,6 +6,7 @@
 pub mod approval;
 pub mod budget;
 pub mod circuit;
+pub mod delegation;
 pub mod hold;
 pub mod hook;
 pub mod host;
@@ -36,6 +37,7 @@ payloads! {
     Empty, Tombstone,
     approval::ApprovalRequired, approval::ApprovalResolved,
     circuit::CircuitOpened, circuit::CircuitHalfOpened, circuit::CircuitClosed,
+    delegation::DelegationQueued, delegation::DelegationChanged, delegation::DelegationRefused,
     lease::LeaseChanged,
     memory::PressureChanged, memory::MemoryCompacted,
     host::Started, host::Reason, host::Capabilities,

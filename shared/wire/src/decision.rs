@@ -4,6 +4,7 @@ use crate::data::Payload;
 use crate::data::approval::{ApprovalRequired, ApprovalResolved};
 use crate::data::budget::{BudgetReached, BudgetRemoved, BudgetSet};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
+use crate::data::delegation::{DelegationChanged, DelegationQueued, DelegationRefused};
 use crate::data::hold::{HoldConfirmed, HoldReleased, HoldSet};
 use crate::data::lease::LeaseChanged;
 use crate::data::memory::{MemoryCompacted, PressureChanged};
@@ -14,6 +15,7 @@ use muster_domain::approval::ApprovalFact;
 use muster_domain::budget;
 use muster_domain::circuit::Change;
 use muster_domain::conclusion::{Cause, Conclusion, Draft};
+use muster_domain::delegation::DelegationFact;
 use muster_domain::family::{EventType, LeaderKind};
 use muster_domain::hold;
 use muster_domain::ids::{EventId, InstanceId};
@@ -183,6 +185,7 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
         .to_raw(),
         Conclusion::Memory(fact) => memory(fact, runtime),
         Conclusion::Circuit(change) => circuit(change, runtime),
+        Conclusion::Delegation(fact) => delegation(fact, runtime),
         Conclusion::HostAdded | Conclusion::HostLost | Conclusion::HostReturned => HostPresence {
             runtime,
             instance: None,
@@ -202,6 +205,46 @@ fn memory(fact: MemoryFact, runtime: RuntimeMetadata) -> RawData {
         MemoryFact::Compacted(compaction) => MemoryCompacted {
             runtime,
             compaction: compaction.into(),
+        }
+        .to_raw(),
+    }
+}
+
+fn delegation(fact: DelegationFact, runtime: RuntimeMetadata) -> RawData {
+    match fact {
+        DelegationFact::Queued { id, delegation } => DelegationQueued {
+            runtime,
+            delegation_id: id,
+            host: delegation.session.host,
+            session: delegation.session.id,
+            parent: delegation.parent,
+            depth: delegation.depth,
+            agent: delegation.agent,
+            tier: delegation.tier,
+            task: delegation.task.into(),
+            permission_mode: delegation.permission_mode.map(Into::into),
+            by: delegation.by.into(),
+            request_id: delegation.request.into(),
+        }
+        .to_raw(),
+        DelegationFact::Running { id, call } => DelegationChanged {
+            runtime,
+            delegation_id: id,
+            tool_use_id: Some(call),
+            reason: None,
+        }
+        .to_raw(),
+        DelegationFact::Ended { id, call, reason, .. } => DelegationChanged {
+            runtime,
+            delegation_id: id,
+            tool_use_id: call,
+            reason: reason.map(Into::into),
+        }
+        .to_raw(),
+        DelegationFact::Refused { agent, reason } => DelegationRefused {
+            runtime,
+            agent,
+            reason: reason.into(),
         }
         .to_raw(),
     }

@@ -67,6 +67,7 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         EventType::Hold(kind) => decision::hold(*kind, data).map(Fact::Decision),
         EventType::Budget(kind) => decision::budget(*kind, data).map(Fact::Decision),
         EventType::RuntimeHost(kind) => Some(Fact::Decision(decision::host(*kind))),
+        EventType::Delegation(kind) => decision::delegation(*kind, data).map(Fact::Decision),
         EventType::Circuit(kind) => decision::circuit(*kind, data).map(Fact::Decision),
         EventType::Alert(kind) => decision::alert(*kind, data).map(Fact::Decision),
         EventType::MemoryCompaction(kind) => decision::memory(*kind, data).map(Fact::Decision),
@@ -77,7 +78,6 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         | EventType::ProcessNetwork(_)
         | EventType::ProcessProcess(_)
         | EventType::Checkpoint(_)
-        | EventType::Delegation(_)
         | EventType::Message(_)
         | EventType::Effect(_)
         | EventType::NoticeDelivery(_) => None,

@@ -23,6 +23,10 @@ const REQUESTS: &[(Operation, Write)] = &[
     (Operation::ApprovalsList, approvals_list),
     (Operation::ApprovalsGet, approvals_get),
     (Operation::ApprovalsResolve, approvals_resolve),
+    (Operation::DelegationsDelegate, delegate),
+    (Operation::DelegationsList, delegations_list),
+    (Operation::DelegationsGet, delegations_get),
+    (Operation::DelegationsCancel, delegations_cancel),
     (Operation::CircuitsStatus, circuits_status),
     (Operation::CircuitsProbe, circuits_probe),
     (Operation::CircuitsReset, circuits_reset),
@@ -250,6 +254,43 @@ fn approvals_resolve() -> Value {
         "request_id": request_id(),
     });
     object(properties, &["id", "decision"])
+}
+
+fn delegate() -> Value {
+    let tiers = json!({"enum": ["haiku", "sonnet", "opus"], "description": "which kind of model; sonnet without it"});
+    let properties = json!({
+        "session_id": text("id of the session that delegates"),
+        "host": text("its host; may be left out while no two hosts have the id"),
+        "agent": text("name of the agent, as in code-reviewer"),
+        "task": text("what it shall do"),
+        "tier": tiers,
+        "parent_delegation": text("the delegation that this one is part of: the id your own prompt names"),
+        "request_id": request_id(),
+    });
+    object(properties, &["session_id", "agent", "task"])
+}
+
+fn delegations_list() -> Value {
+    let properties = json!({
+        "all": {"type": "boolean", "description": "also those that ended lately"},
+        "session": text("only of this session"),
+        "host": text("only on this host"),
+        "limit": rows(),
+    });
+    object(properties, &[])
+}
+
+fn delegations_get() -> Value {
+    object(json!({"id": text("the delegation's id")}), &["id"])
+}
+
+fn delegations_cancel() -> Value {
+    let properties = json!({
+        "id": text("the delegation's id"),
+        "reason": text("why"),
+        "request_id": request_id(),
+    });
+    object(properties, &["id"])
 }
 
 fn circuits_status() -> Value {

@@ -7,7 +7,7 @@
 use crate::edge::Rules;
 use crate::observation::Observation;
 use muster_bus::Bus;
-use muster_domain::ids::EventId;
+use muster_domain::ids::DelegationId;
 use muster_domain::names::{HostName, SubagentName, ToolCallId};
 use muster_domain::time::Timestamp;
 use muster_wire::agent_call::AgentCall;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A call that starts an agent.
 struct Start {
     agent: SubagentName,
-    delegation: Option<EventId>,
+    delegation: Option<DelegationId>,
     call: Option<ToolCallId>,
 }
 

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod circuits;
+mod delegations;
 mod edge;
 mod guards;
 mod holds;

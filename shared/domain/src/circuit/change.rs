@@ -1,7 +1,7 @@
 //! The words of circuits: what state one is in, how it changes, and what one is told who wants to run an agent.
 
 use crate::fleet::SessionKey;
-use crate::ids::EventId;
+use crate::ids::DelegationId;
 use crate::names::{SubagentName, ToolCallId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ pub struct Holder {
     /// The call it asked for, where its agent names calls.
     pub call: Option<ToolCallId>,
     /// The delegation it asked for.
-    pub delegation: Option<EventId>,
+    pub delegation: Option<DelegationId>,
 }
 
 /// A probe under way.

@@ -351,6 +351,7 @@ impl Script {
                 Conclusion::HostLost => Decision::HostLost,
                 Conclusion::HostReturned => Decision::HostReturned,
                 Conclusion::Circuit(change) => Decision::Circuit(change),
+                Conclusion::Delegation(fact) => Decision::Delegation(fact),
             };
             let session = draft.session.as_ref().map(SessionId::as_str);
             let event = event(0, HOST, session, Fact::Decision(decision));

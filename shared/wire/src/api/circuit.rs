@@ -3,7 +3,7 @@
 use crate::data::circuit::ProbeHolder;
 use crate::time;
 use muster_domain::circuit::{self, Circuits, State};
-use muster_domain::ids::EventId;
+use muster_domain::ids::DelegationId;
 use muster_domain::names::{SessionId, SubagentName, ToolCallId};
 use muster_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -160,7 +160,7 @@ pub struct CircuitsProbeRequest {
     pub tool_use_id: Option<ToolCallId>,
     /// The delegation that the call is made for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delegation_id: Option<EventId>,
+    pub delegation_id: Option<DelegationId>,
 }
 
 /// Whether it may.

@@ -163,6 +163,9 @@ pub struct SessionSummary {
     pub window_tokens: Option<u64>,
     /// Subagents at work.
     pub subagents_running: u32,
+    /// Delegations of it that are under way.
+    #[serde(default)]
+    pub active_delegations: u32,
     /// Its oldest turns are only counted.
     pub truncated: bool,
 }
@@ -217,6 +220,7 @@ impl From<SessionView> for SessionSummary {
             context_tokens: view.context.map(|context| context.used_tokens),
             window_tokens: view.context.and_then(|context| context.window_tokens),
             subagents_running: view.subagents_running,
+            active_delegations: view.active_delegations,
             truncated: view.truncated,
         }
     }

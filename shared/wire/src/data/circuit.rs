@@ -4,7 +4,7 @@ use super::runtime::RuntimeMetadata;
 use crate::time;
 use muster_domain::circuit::{Closing, Holder, Opening};
 use muster_domain::fleet::SessionKey;
-use muster_domain::ids::EventId;
+use muster_domain::ids::DelegationId;
 use muster_domain::names::{HostName, SessionId, SubagentName, ToolCallId};
 use muster_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ pub struct ProbeHolder {
     pub tool_use_id: Option<ToolCallId>,
     /// The delegation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delegation_id: Option<EventId>,
+    pub delegation_id: Option<DelegationId>,
 }
 
 impl From<Holder> for ProbeHolder {
@@ -112,6 +112,7 @@ mod tests {
     use muster_domain::circuit::Change;
     use muster_domain::conclusion::{Cause, Draft};
     use muster_domain::fact::{Decision, Fact};
+    use muster_domain::ids::EventId;
     use uuid::Uuid;
 
     #[test]
@@ -123,7 +124,7 @@ mod tests {
                 id: SessionId::new("s").unwrap(),
             },
             call: ToolCallId::new("toolu_1").ok(),
-            delegation: Some(EventId::from_uuid(Uuid::from_u128(7))),
+            delegation: Some(DelegationId::from_uuid(Uuid::from_u128(7))),
         };
         let changes = [
             Change::Opened {

@@ -4,18 +4,22 @@ use super::read;
 use crate::data::approval::{ApprovalRequired, ApprovalResolved};
 use crate::data::budget::{BudgetReached, BudgetRemoved, BudgetSet};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
+use crate::data::delegation::{DelegationChanged, DelegationQueued, DelegationRefused, TASK_CHARS};
 use crate::data::hold::{HoldConfirmed, HoldReleased, HoldSet};
 use crate::data::lease::LeaseChanged;
 use crate::data::memory::{MemoryCompacted, PressureChanged};
 use crate::data::policy::PolicyActivated;
 use crate::data::runtime::{Alert, LeaderElected, SessionLost, StateChanged};
 use muster_domain::circuit::Change;
+use muster_domain::delegation::{Delegation, DelegationFact, Status};
 use muster_domain::fact::Decision;
 use muster_domain::family::{
-    AlertKind, BudgetKind, CircuitKind, HoldKind, LeaderKind, MemoryCompactionKind, PolicyKind, RuntimeHostKind,
-    StatusKind,
+    AlertKind, BudgetKind, CircuitKind, DelegationKind, HoldKind, LeaderKind, MemoryCompactionKind, PolicyKind,
+    RuntimeHostKind, StatusKind,
 };
+use muster_domain::fleet::SessionKey;
 use muster_domain::memory::MemoryFact;
+use muster_domain::time::Timestamp;
 use muster_domain::{budget, hold};
 
 pub(super) fn status(kind: StatusKind, data: &str) -> Option<Decision> {
@@ -181,4 +185,69 @@ pub(super) fn circuit(kind: CircuitKind, data: &str) -> Option<Decision> {
         }
     };
     Some(Decision::Circuit(change))
+}
+
+pub(super) fn delegation(kind: DelegationKind, data: &str) -> Option<Decision> {
+    let status = match kind {
+        DelegationKind::Queued => return queued(data).map(Decision::Delegation),
+        DelegationKind::Refused => {
+            let DelegationRefused { agent, reason, .. } = read(data)?;
+            let reason = reason.into();
+            return Some(Decision::Delegation(DelegationFact::Refused { agent, reason }));
+        }
+        DelegationKind::Running => Status::Running,
+        DelegationKind::Completed => Status::Completed,
+        DelegationKind::Failed => Status::Failed,
+        DelegationKind::Cancelled => Status::Cancelled,
+        DelegationKind::Stale => Status::Stale,
+    };
+    let DelegationChanged {
+        delegation_id: id,
+        tool_use_id: call,
+        reason,
+        ..
+    } = read(data)?;
+    let reason = reason.map(Into::into);
+    Some(Decision::Delegation(if status == Status::Running {
+        DelegationFact::Running { id, call: call? }
+    } else {
+        DelegationFact::Ended {
+            id,
+            status,
+            call,
+            reason,
+        }
+    }))
+}
+
+fn queued(data: &str) -> Option<DelegationFact> {
+    let queued: DelegationQueued = read(data)?;
+    // The times are the log's.
+    let (at, task) = (
+        Timestamp::default(),
+        queued.task.chars().take(TASK_CHARS).collect::<String>(),
+    );
+    let delegation = Delegation {
+        session: SessionKey {
+            host: queued.host,
+            id: queued.session,
+        },
+        parent: queued.parent,
+        depth: queued.depth,
+        agent: queued.agent,
+        tier: queued.tier,
+        task: task.into(),
+        permission_mode: queued.permission_mode.map(Into::into),
+        by: queued.by.into(),
+        request: queued.request_id.into(),
+        status: Status::Queued,
+        queued: at,
+        since: at,
+        call: None,
+        reason: None,
+    };
+    Some(DelegationFact::Queued {
+        id: queued.delegation_id,
+        delegation: Box::new(delegation),
+    })
 }

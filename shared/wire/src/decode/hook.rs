@@ -71,7 +71,11 @@ pub(super) fn fact(name: &HookName, data: &str) -> Option<Fact> {
     } else {
         Field::Model
     };
-    let work = super::work::of(known(name), &members, &body).map(Box::new);
+    let work = if note.denied() {
+        None
+    } else {
+        super::work::of(known(name), &members, &body).map(Box::new)
+    };
     Some(Fact::Hook(Box::new(Hook {
         work,
         prompt: members.name(Field::Prompt),
@@ -98,6 +102,21 @@ struct Note<'a> {
     overflow: Option<&'a RawValue>,
     #[serde(borrow)]
     verdict: Option<&'a RawValue>,
+}
+
+impl Note<'_> {
+    /// Whether the host said that the call may not run: then it never does.
+    fn denied(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Verdict<'a> {
+            #[serde(borrow)]
+            decision: Option<&'a RawValue>,
+        }
+        let verdict = self.verdict.and_then(|raw| read::<Verdict<'_>>(raw.get()));
+        verdict
+            .and_then(|verdict| verdict.decision)
+            .is_some_and(|decision| decision.get() == "\"deny\"")
+    }
 }
 
 /// The moment that a hook marks, by the name Claude Code gives it; a name that nobody translates stands for itself.

@@ -2,9 +2,10 @@ use super::*;
 use crate::api::{
     ApprovalRequest, ApprovalState, ApprovalsListRequest, ApprovalsResolveRequest, AuditDigestRequest,
     BudgetsRemoveRequest, BudgetsSetRequest, CircuitsProbeRequest, CircuitsResetRequest, CircuitsStatusRequest, Cursor,
-    EscalationsClearRequest, EscalationsSetRequest, GatesReplaceRequest, GatesRequest, GatesSeedRequest,
-    GatesSetStatusRequest, GuardsListRequest, HelloRequest, HoldsListRequest, HoldsReleaseRequest, HoldsSetRequest,
-    HostsListRequest, LeaseTarget, LeasesListRequest, MemoryReportRequest, PolicyActivateRequest, PolicyCheckRequest,
+    DelegateRequest, DelegationRequest, DelegationsCancelRequest, DelegationsListRequest, EscalationsClearRequest,
+    EscalationsSetRequest, GatesReplaceRequest, GatesRequest, GatesSeedRequest, GatesSetStatusRequest,
+    GuardsListRequest, HelloRequest, HoldsListRequest, HoldsReleaseRequest, HoldsSetRequest, HostsListRequest,
+    LeaseTarget, LeasesListRequest, MemoryReportRequest, PolicyActivateRequest, PolicyCheckRequest,
     SessionDetailRequest, SessionRequest, SessionsClearRequest, SessionsHeartbeatRequest, SessionsListRequest,
     SessionsStartRequest, SessionsTakeoverRequest, Verdict,
 };
@@ -13,6 +14,7 @@ use muster_domain::approval::{ApprovalId, Scope};
 use muster_domain::budget;
 use muster_domain::fleet::SessionKey;
 use muster_domain::hold::{self, Selector};
+use muster_domain::ids::DelegationId;
 use muster_domain::lease::{EscalationKind, GateStatus, Mode, OwnerKind, Seed};
 use muster_domain::names::{AgentName, HostName, Profile, SessionId, SubagentName, ToolCallId, Workspace};
 use muster_domain::policy::ActionFamily;
@@ -75,6 +77,10 @@ fn target() -> LeaseTarget {
         host: Some(host()),
         request_id: Some("r1".to_owned()),
     }
+}
+
+fn delegation() -> DelegationId {
+    DelegationId::from_uuid(uuid::Uuid::from_u128(1))
 }
 
 fn requests() -> Vec<Full> {
@@ -202,12 +208,42 @@ fn requests() -> Vec<Full> {
             &CircuitsStatusRequest { agent: Some(agent()) },
         ),
         full(
+            Operation::DelegationsDelegate,
+            &DelegateRequest {
+                session_id: id(),
+                host: Some(host()),
+                agent: agent(),
+                task: "review it".to_owned(),
+                tier: Some("opus".to_owned()),
+                parent_delegation: Some(delegation()),
+                request_id: Some("r1".to_owned()),
+            },
+        ),
+        full(
+            Operation::DelegationsList,
+            &DelegationsListRequest {
+                all: true,
+                session: Some(id()),
+                host: Some(host()),
+                limit: Some(1),
+            },
+        ),
+        full(Operation::DelegationsGet, &DelegationRequest { id: delegation() }),
+        full(
+            Operation::DelegationsCancel,
+            &DelegationsCancelRequest {
+                id: delegation(),
+                reason: Some("x".to_owned()),
+                request_id: Some("r1".to_owned()),
+            },
+        ),
+        full(
             Operation::CircuitsProbe,
             &CircuitsProbeRequest {
                 agent: agent(),
                 session: id(),
                 tool_use_id: Some(ToolCallId::new("t1").unwrap()),
-                delegation_id: Some(approval().event()),
+                delegation_id: Some(delegation()),
             },
         ),
         full(

@@ -137,6 +137,14 @@ operations! {
     ApprovalsResolve = "approvals"."resolve", Operator, tool "approval_resolve", cli "approve";
     /// How full a session's context is, and what that asks for.
     MemoryReport = "memory"."report", Viewer, tool "memory_report";
+    /// Work that a session hands to a named agent.
+    DelegationsDelegate = "delegations"."delegate", Agent, tool "agent_delegate";
+    /// Delegations, the latest first.
+    DelegationsList = "delegations"."list", Viewer, tool "delegation_list";
+    /// One delegation.
+    DelegationsGet = "delegations"."get", Viewer, tool "delegation_get";
+    /// Takes one back.
+    DelegationsCancel = "delegations"."cancel", Agent, tool "delegation_cancel";
     /// Circuits, of one agent or of all.
     CircuitsStatus = "circuits"."status", Viewer, tool "circuit_breaker_status", cli "circuit";
     /// Whether a run of an agent whose circuit is open may go ahead, as its one probe.

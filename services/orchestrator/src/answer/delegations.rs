@@ -1,0 +1,147 @@
+//! Delegations: asked for, listed, shown, taken back.
+
+use super::{After, Asked, Then, encode_at, lists};
+use crate::election::now;
+use muster_domain::delegation::{self, Delegating, Refusal, Wish};
+use muster_domain::fleet::Fleet;
+use muster_domain::ids::DelegationId;
+use muster_wire::agent_call::delegation_line;
+use muster_wire::api::{
+    self, ApiError, Circuit, DelegateRequest, Delegated, DelegationAnswer, DelegationRequest, DelegationRow,
+    DelegationsCancelRequest, DelegationsList, DelegationsListRequest, ErrorKind,
+};
+use sha2::{Digest, Sha256};
+
+/// Bytes of a task: what a model may be told in one go, and far below a message's limit.
+const TASK_BYTES_MAX: usize = 64 * 1024;
+
+pub(super) fn delegate(asked: &Asked<'_>, request: DelegateRequest) -> Result<After, ApiError> {
+    let bad = |text: String| ApiError::new(ErrorKind::BadRequest, text);
+    let tier = request
+        .tier
+        .as_deref()
+        .map_or_else(|| Ok(delegation::Tier::default()), str::parse);
+    let tier = tier.map_err(|error: delegation::UnknownTier| bad(error.to_string()))?;
+    if request.task.trim().is_empty() || request.task.len() > TASK_BYTES_MAX {
+        return Err(bad(format!(
+            "a task has some words, and {TASK_BYTES_MAX} bytes at most"
+        )));
+    }
+    let wish = Wish {
+        id: id(&asked.asker.caller, &asked.asker.request),
+        session: lists::find(asked.fleet, &request.session_id, request.host.as_ref())?,
+        agent: request.agent,
+        task: request.task,
+        tier,
+        parent: request.parent_delegation,
+    };
+    let id = wish.id;
+    match delegation::delegate(asked.fleet, asked.overlay, asked.asker, &wish, now()) {
+        Ok(delegating) => Ok(after(
+            delegating,
+            Box::new(move |fleet, at| encode_at(at, begun(fleet, id)?)),
+        )),
+        Err((refusal, None)) => Err(error(&refusal)),
+        Err((refusal, Some(shown))) => {
+            let then: Then = Box::new(move |_, _| Err(error(&refusal)));
+            Ok(After::written(vec![*shown], then))
+        }
+    }
+}
+
+/// The same request of the same caller is the same delegation.
+fn id(caller: &str, request: &str) -> DelegationId {
+    let mut hash = Sha256::new();
+    hash.update(caller.len().to_be_bytes());
+    hash.update(caller);
+    hash.update(request);
+    let digest = hash.finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    DelegationId::from_uuid(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+fn begun(fleet: &Fleet, id: DelegationId) -> Result<Delegated, ApiError> {
+    let delegation = row(fleet, id)?;
+    let prompt_line = delegation_line(id);
+    let circuit = Circuit::of(fleet.circuits(), &delegation.agent, &fleet.settings().circuits);
+    Ok(Delegated {
+        delegation_id: id,
+        agent: delegation.agent.clone(),
+        tier: delegation.tier,
+        circuit: circuit.breaker.state,
+        instructions: format!(
+            "Call the agent `{}` now, with this as the first line of its prompt: {prompt_line}",
+            delegation.agent
+        ),
+        prompt_line,
+        delegation,
+    })
+}
+
+pub(super) fn list(fleet: &Fleet, request: &DelegationsListRequest) -> DelegationsList {
+    let rows = api::page_rows(request.limit);
+    let mut all: Vec<_> = fleet
+        .delegations()
+        .all()
+        .iter()
+        .filter(|(_, one)| request.all || one.status.is_open())
+        .filter(|(_, one)| request.host.as_ref().is_none_or(|host| *host == one.session.host))
+        .filter(|(_, one)| {
+            request
+                .session
+                .as_ref()
+                .is_none_or(|session| *session == one.session.id)
+        })
+        .collect();
+    all.sort_by_key(|(id, one)| (std::cmp::Reverse(one.queued), **id));
+    DelegationsList {
+        more: all.len() > rows,
+        delegations: all
+            .into_iter()
+            .take(rows)
+            .map(|(id, one)| DelegationRow::new(*id, one))
+            .collect(),
+    }
+}
+
+pub(super) fn get(fleet: &Fleet, request: &DelegationRequest) -> Result<DelegationAnswer, ApiError> {
+    row(fleet, request.id).map(|delegation| DelegationAnswer { delegation })
+}
+
+pub(super) fn cancel(asked: &Asked<'_>, request: DelegationsCancelRequest) -> Result<After, ApiError> {
+    let id = request.id;
+    let reason = request.reason.filter(|reason| !reason.trim().is_empty());
+    let delegating = delegation::cancel(asked.fleet, asked.overlay, asked.asker, id, reason);
+    let delegating = delegating.map_err(|refusal| error(&refusal))?;
+    let then: Then = Box::new(move |fleet, at| {
+        let delegation = row(fleet, id)?;
+        encode_at(at, DelegationAnswer { delegation })
+    });
+    Ok(after(delegating, then))
+}
+
+fn after(delegating: Delegating, then: Then) -> After {
+    match delegating {
+        Delegating::Write(drafts) => After::written(drafts, then),
+        Delegating::Soon(event) => After::folded(event, then),
+        Delegating::Settled => After::nothing(then),
+    }
+}
+
+fn row(fleet: &Fleet, id: DelegationId) -> Result<DelegationRow, ApiError> {
+    let known = fleet.delegations().get(id);
+    known
+        .map(|delegation| DelegationRow::new(id, delegation))
+        .ok_or_else(|| error(&Refusal::Unknown(id)))
+}
+
+fn error(refusal: &Refusal) -> ApiError {
+    let kind = match refusal {
+        Refusal::NoSession(_) | Refusal::Unknown(_) => ErrorKind::NotFound,
+        Refusal::Open(_) | Refusal::HalfOpen(..) | Refusal::TooDeep { .. } | Refusal::Held(_) => ErrorKind::Conflict,
+        Refusal::Changing(_) => ErrorKind::Unavailable,
+        Refusal::NotYours => ErrorKind::Forbidden,
+    };
+    ApiError::new(kind, refusal.to_string())
+}
