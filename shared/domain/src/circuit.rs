@@ -5,7 +5,7 @@
 //! closes, failure opens again for twice as long. A holder that is never heard of again loses the probe when it expires.
 //!
 //! What counts is how runs went (`ledger`), each once. Transitions are decisions in the log: the outcomes only say which one
-//! is due ([`due_change`]), so any number of replicas, repetitions and reorderings lead to one transition.
+//! is due, so any number of replicas, repetitions and reorderings lead to one transition.
 
 mod change;
 mod conclude;
