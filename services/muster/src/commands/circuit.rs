@@ -143,6 +143,6 @@ mod tests {
         );
         let holder = json!({"host": "web-01", "session": "78e6edba-fbb9"});
         let probe = json!({"probe": {"holder": holder, "expires": "2026-11-21T12:05:00Z"}});
-        assert_eq!(next(&row(&probe), now), "probe of 78e6edba on web-01, 5m left");
+        assert_eq!(next(&row(&probe), now), "probe of 78e6edba on web-01, 5m00s left");
     }
 }
