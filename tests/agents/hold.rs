@@ -12,11 +12,11 @@ const REASON: &str = "a deploy runs until noon";
 
 fn model(dir: &Path) -> Vec<Rule> {
     let path = |name: &str| dir.join(name).display().to_string();
-    // The second call lasts until the test has seen it run and has set the hold.
+    // The second call lasts until the test has seen it run and has set the hold, or is over and its folder gone.
     let wait = format!(
-        "touch {}; while [ ! -e {} ]; do sleep 0.05; done",
-        path("waits"),
-        path("go")
+        "touch {waits}; while [ -e {waits} ] && [ ! -e {} ]; do sleep 0.05; done",
+        path("go"),
+        waits = path("waits"),
     );
     vec![
         Rule::new(

@@ -119,7 +119,7 @@ fn wait(socket: &Path, command: &str) -> Child {
         .env("CLAUDECODE", "1")
         .arg("--socket")
         .arg(socket)
-        .args(["--budget", "60s"])
+        .args(["--wait", "60s"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

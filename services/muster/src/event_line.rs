@@ -158,6 +158,31 @@ struct Ours {
     error: Option<String>,
     version: Option<String>,
     line: Option<Line>,
+    asked: Option<Asked>,
+    resolution: Option<Resolution>,
+}
+
+/// What somebody is asked.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    tool_name: String,
+    summary: Option<String>,
+}
+
+/// Whose answer it was.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Resolution {
+    by: By,
+    reason: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct By {
+    kind: String,
+    name: Option<String>,
 }
 
 /// A printed line: the agent's JSON, or its text.
@@ -179,8 +204,19 @@ fn of_ours(envelope: &Envelope) -> String {
         (Some(kind), _) => format!("{kind} {}", line.subtype.unwrap_or_default()),
         (None, text) => text.unwrap_or_default(),
     });
+    let asked = ours
+        .asked
+        .map(|asked| format!("{} {}", asked.tool_name, asked.summary.unwrap_or_default()));
+    let resolution = ours.resolution.map(|resolution| {
+        let by = format!("by {}", resolution.by.name.unwrap_or(resolution.by.kind));
+        resolution
+            .reason
+            .map_or_else(|| by.clone(), |reason| format!("{by}: {reason}"))
+    });
     let parts = [
         change,
+        asked,
+        resolution,
         ours.target,
         ours.summary,
         ours.text,
@@ -205,6 +241,17 @@ mod tests {
         });
         let envelope = Envelope::decode(document.to_string().as_bytes()).unwrap();
         body(&envelope).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_line_says_what_waits_and_who_answered() {
+        let asked = serde_json::json!({"asked": {"tool_name": "Bash", "summary": "make deploy"}});
+        assert!(line("runtime.approval_required.permission_request", asked).ends_with("Bash make deploy"));
+        let by = serde_json::json!({"kind": "operator", "name": "op-anna"});
+        let denied = serde_json::json!({"resolution": {"outcome": "denied", "by": by, "reason": "not on Friday"}});
+        assert!(line("runtime.approval_resolved.denied", denied).ends_with("by op-anna: not on Friday"));
+        let expired = serde_json::json!({"resolution": {"outcome": "expired", "by": {"kind": "deadline"}}});
+        assert!(line("runtime.approval_resolved.expired", expired).ends_with("by deadline"));
     }
 
     #[test]

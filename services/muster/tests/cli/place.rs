@@ -165,7 +165,7 @@ pub(crate) fn post(base: &str, path: &str, body: &Value) -> String {
     answer
 }
 
-/// A hook of a session in the folder `/w`.
+/// A hook of a session in the folder `/w`, which does not wait for anybody's answer.
 pub(crate) fn hook(running: &Value, session: &str, name: &str, more: Value) {
     let mut payload = serde_json::json!({
         "session_id": session, "hook_event_name": name, "cwd": "/w", "prompt_id": "p1", "permission_mode": "default"
@@ -174,7 +174,11 @@ pub(crate) fn hook(running: &Value, session: &str, name: &str, more: Value) {
         .as_object_mut()
         .unwrap()
         .extend(more.as_object().unwrap().clone());
-    let answer = post(running["ingest"].as_str().unwrap(), "/v1/hooks/claude-code", &payload);
+    let answer = post(
+        running["ingest"].as_str().unwrap(),
+        "/v1/hooks/claude-code?wait=0",
+        &payload,
+    );
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
