@@ -9,8 +9,8 @@ use crate::spool::Spool;
 use crate::watch::Here;
 use anyhow::Context as _;
 use bytes::Bytes;
-use muster_bus::Bus;
 use muster_bus::kv::{self, Bucket, KvError};
+use muster_bus::{Bus, ConnectionState};
 use muster_domain::ids::InstanceId;
 use muster_domain::names::HostName;
 use muster_domain::time::Timestamp;
@@ -91,6 +91,7 @@ struct SpoolCard {
 /// The part that renews.
 pub(crate) struct Presence {
     bucket: Bucket,
+    connection: watch::Receiver<ConnectionState>,
     key: String,
     identity: Identity,
     started: Timestamp,
@@ -118,6 +119,7 @@ impl Presence {
         let (standing, receiver) = watch::channel(Standing::Asking);
         let presence = Self {
             bucket: bus.bucket(&PRESENCE),
+            connection: bus.state(),
             key: kv::key(&[host.as_str()]),
             identity,
             started: muster_wire::time::from_system(SystemTime::now()),
@@ -134,10 +136,18 @@ impl Presence {
 
     /// Renews until `stop`, then gives the name back.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut connection = self.connection.clone();
         loop {
+            let mut without_hub = !connection.borrow().connected;
             let pause = match self.renew().await {
-                Ok(()) if self.revision.is_some() => PRESENCE_INTERVAL,
-                Ok(()) => RETRY,
+                Ok(()) => {
+                    without_hub = false;
+                    if self.revision.is_some() {
+                        PRESENCE_INTERVAL
+                    } else {
+                        RETRY
+                    }
+                }
                 Err(error) => {
                     self.condition
                         .set_degraded(format!("presence is not renewed: {error:#}"));
@@ -146,6 +156,8 @@ impl Presence {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                // What failed for want of a hub is tried again as soon as there is one.
+                Ok(_) = connection.wait_for(|state| state.connected), if without_hub => {}
                 // Whoever set a rule waits to see where it holds.
                 Ok(()) = self.applied.changed(), if self.revision.is_some() => {}
                 () = stop.cancelled() => break,

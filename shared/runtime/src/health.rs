@@ -75,13 +75,21 @@ impl Health {
         pulse
     }
 
-    /// Whether no condition has failed; degraded is ready.
+    /// Whether no condition has failed; degraded is ready. What has declared none yet has not begun.
     pub fn is_ready(&self) -> bool {
         self.read(|vitals| {
-            !vitals
-                .conditions
-                .values()
-                .any(|status| matches!(status, Status::Failed(_)))
+            !vitals.conditions.is_empty()
+                && !vitals
+                    .conditions
+                    .values()
+                    .any(|status| matches!(status, Status::Failed(_)))
+        })
+    }
+
+    /// Whether it is ready and nothing about it is degraded.
+    pub fn is_whole(&self) -> bool {
+        self.read(|vitals| {
+            !vitals.conditions.is_empty() && vitals.conditions.values().all(|status| *status == Status::Ok)
         })
     }
 

@@ -18,6 +18,8 @@ use tokio::time::{Instant, sleep};
 
 /// How often readiness is looked at while starting.
 const LOOK: Duration = Duration::from_millis(50);
+/// For how long a host is given to have its name, its rules and its answers, before less than everything will do.
+const SETTLE: Duration = Duration::from_secs(3);
 
 /// Services, configured.
 pub(super) struct Services {
@@ -119,9 +121,9 @@ impl Services {
 
     /// Waits until all are ready; names those that are not after `within`.
     pub(super) async fn ready(&self, running: &Running, within: Duration, drain: &Drain) -> Vec<&'static str> {
-        let until = Instant::now() + within;
+        let (until, whole) = (Instant::now() + within, Instant::now() + SETTLE);
         loop {
-            let waiting = self.waiting(running).await;
+            let waiting = self.waiting(running, Instant::now() < whole).await;
             if waiting.is_empty() || Instant::now() >= until || drain.is_requested() {
                 return waiting;
             }
@@ -130,11 +132,13 @@ impl Services {
     }
 
     /// A service that has not begun yet has nothing to complain of either: it must also be there to be asked.
-    async fn waiting(&self, running: &Running) -> Vec<&'static str> {
+    async fn waiting(&self, running: &Running, whole: bool) -> Vec<&'static str> {
         let mut waiting = Vec::new();
         for ingest in &self.ingests {
             // Its HTTP surface is opened before the socket.
-            if !(ingest.context.health.is_ready() && UnixStream::connect(&ingest.socket).await.is_ok()) {
+            let health = &ingest.context.health;
+            let is_there = if whole { health.is_whole() } else { health.is_ready() };
+            if !(is_there && UnixStream::connect(&ingest.socket).await.is_ok()) {
                 waiting.push("ingest");
             }
         }
