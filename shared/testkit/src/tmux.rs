@@ -167,17 +167,22 @@ mod tests {
             .env("GREETING", "hello")
             .current_dir("/");
         let tmux = Tmux::start(&cat);
+        // The terminal echoes what is typed at once, also before the program has said anything.
+        eventually(Duration::from_secs(10), async || {
+            tmux.screen().starts_with("hello from /").then_some(())
+        })
+        .await;
         tmux.send_text("typed -l text");
         tmux.press("Enter");
         let seen = eventually(Duration::from_secs(10), async || {
             let screen = tmux.screen();
             if screen.matches("typed -l text").count() == 2 {
-                Ok(screen)
+                Ok(())
             } else {
                 Err(screen)
             }
         });
-        assert!(seen.await.starts_with("hello from /"));
+        seen.await;
         assert!(Path::new(&format!("/proc/{}", tmux.pid())).exists());
     }
 }
