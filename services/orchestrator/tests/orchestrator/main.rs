@@ -10,6 +10,7 @@ mod host;
 mod hosts;
 mod hub;
 mod leadership;
+mod leases;
 mod log;
 mod memory;
 mod policy;
