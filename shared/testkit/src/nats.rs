@@ -8,7 +8,7 @@ use std::time::Duration;
 use muster_bus::server::{Server, ServerConfig, Supply, find};
 use tempfile::TempDir;
 
-use crate::process::free_port;
+use crate::process::{free_port, until_stopped};
 
 /// A server on a store and ports of its own, synced always; killed when dropped, its log shown when the test panics.
 #[derive(Debug)]
@@ -105,6 +105,7 @@ impl TestServer {
     /// As [`TestServer::stop`].
     pub fn pause(&mut self) {
         self.server.pause().expect("an own child can be signaled");
+        until_stopped(self.server.pid());
     }
 
     /// Lets a paused server go on.

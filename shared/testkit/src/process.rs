@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
@@ -179,9 +179,10 @@ impl Spawned {
         self.wait(Duration::from_secs(10))
     }
 
-    /// Freezes it.
+    /// Freezes it; nothing of it moves any more when this returns.
     pub fn pause(&mut self) {
         self.signal(Signal::STOP);
+        until_stopped(self.pid());
     }
 
     /// Lets it go on.
@@ -215,6 +216,30 @@ impl Drop for Spawned {
         kill_process_group(self.rustix_pid(), Signal::KILL).ok();
         self.child.wait().ok();
     }
+}
+
+/// Waits until every thread of a process has taken the signal that stops it: sending it is not yet that.
+///
+/// # Panics
+/// When one has not within ten seconds.
+pub(crate) fn until_stopped(pid: u32) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !is_stopped(pid) {
+        assert!(Instant::now() < until, "process {pid} was told to stop, and goes on");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn is_stopped(pid: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return true;
+    };
+    threads.flatten().all(|thread| {
+        // What has ended meanwhile moves no more either. The state follows the name, which may hold anything but its end.
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        state.is_none_or(|state| "TtZX".contains(state))
+    })
 }
 
 #[cfg(test)]
