@@ -13,10 +13,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How often the file is looked at.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often the file is looked at: often enough to see a dialog that somebody answers at once.
+const LOOK: Duration = Duration::from_millis(50);
 /// The dialog of another call may open when one closes: only what is closed in so many looks is.
-const LOOKS_CLOSED: u32 = 2;
+const LOOKS_CLOSED: u32 = 10;
 /// The file has some 700 bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
