@@ -64,8 +64,6 @@ impl Gate {
     pub(crate) fn judge(&self, observation: &mut Observation) -> Option<Verdict> {
         self.labels
             .remember(observation.session.as_ref(), &observation.notes.labels);
-        // Whatever a reporter brought with its payload was not said here.
-        (observation.notes.verdict, observation.notes.away) = (None, false);
         let rules = self.edge.rules();
         if !rules.speak() {
             return None;

@@ -68,8 +68,10 @@ fn of_hook(hook: HookName, mut payload: Map<String, Value>) -> Observation {
         .and_then(|notes| serde_json::from_value(notes).ok());
     Observation {
         notes: HookNote {
-            // Nobody waits here for what is relayed.
+            // Nobody waits here for what is relayed, and what this host enforces it says itself.
             wait_ms: None,
+            verdict: None,
+            away: false,
             ..notes.unwrap_or_default()
         },
         ..Observation::of(EventType::AgentHook(hook), payload)

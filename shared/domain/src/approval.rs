@@ -16,7 +16,7 @@ use crate::fact::{Held, Hook, InputDigest, ToolUse};
 use crate::family::{ApprovalRequiredKind, ApprovalResolvedKind, EventType};
 use crate::fleet::SessionKey;
 use crate::ids::EventId;
-use crate::names::{AgentName, Profile, PromptId, SubagentId, ToolCallId, ToolName};
+use crate::names::{AgentName, HostName, Profile, PromptId, SubagentId, ToolCallId, ToolName};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -409,6 +409,10 @@ impl Approvals {
         stage: Option<Stage>,
         settings: &Settings,
     ) {
+        // An id is chosen where it is reported: whoever says one again must not change what people read under it.
+        if self.all.contains_key(&origin.id) {
+            return;
+        }
         let approval = Approval {
             session: origin.session,
             agent: origin.agent.cloned(),
@@ -426,17 +430,19 @@ impl Approvals {
         self.all.insert(origin.id, Box::new(approval));
     }
 
-    /// The host's word on an ask.
-    pub(crate) fn host_says(&mut self, id: ApprovalId, end: AskEnd, reason: Option<&str>) -> bool {
+    /// The word on an ask of the host that holds it; any other host's is not heard.
+    pub(crate) fn host_says(&mut self, host: Option<&HostName>, id: ApprovalId, end: AskEnd, reason: Option<&str>) {
         let Some(approval) = self.all.get_mut(&id).filter(|approval| approval.is_open()) else {
-            return false;
+            return;
         };
+        if approval.session.as_ref().map(|key| &key.host) != host {
+            return;
+        }
         let word = Some((end, reason.map(Into::into)));
         // An answer says more than that nobody waits any more, whichever is heard first.
         if approval.ended.is_none() || word < approval.ended {
             approval.ended = word;
         }
-        true
     }
 
     /// Takes in what the log says; gives the approval that ended by it.

@@ -270,7 +270,8 @@ impl Fleet {
                 applied
             }
             Fact::Turn(TurnFact::AskEnded { ask, end, reason }) => {
-                self.approvals.host_says(ApprovalId::of(*ask), *end, reason.as_deref());
+                let (host, ask) = (event.host.as_ref(), ApprovalId::of(*ask));
+                self.approvals.host_says(host, ask, *end, reason.as_deref());
                 self.session_event(recorded, true)
             }
             Fact::Turn(_) | Fact::Process(_) => self.session_event(recorded, true),

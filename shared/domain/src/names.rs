@@ -138,7 +138,11 @@ fn host<'a>(what: &'static str, text: &'a str) -> Result<&'a str, NameError> {
 }
 
 fn free<'a>(what: &'static str, text: &'a str) -> Result<&'a str, NameError> {
-    let text = bounded(what, text, FREE_NAME_BYTES_MAX)?;
+    printable(what, text, FREE_NAME_BYTES_MAX)
+}
+
+fn printable<'a>(what: &'static str, text: &'a str, limit_bytes: usize) -> Result<&'a str, NameError> {
+    let text = bounded(what, text, limit_bytes)?;
     match text.chars().find(|c| c.is_control()) {
         Some(found) => Err(NameError::Forbidden {
             what,
@@ -190,21 +194,13 @@ name! {
     RunId, "run id", free
 }
 
-fn path<'a>(what: &'static str, text: &'a str) -> Result<&'a str, NameError> {
-    let text = bounded(what, text, WORKSPACE_BYTES_MAX)?;
-    match text.chars().find(|c| c.is_control()) {
-        Some(found) => Err(NameError::Forbidden {
-            what,
-            found,
-            rule: "control characters are not allowed",
-        }),
-        None => Ok(text),
-    }
+fn workspace<'a>(what: &'static str, text: &'a str) -> Result<&'a str, NameError> {
+    printable(what, text, WORKSPACE_BYTES_MAX)
 }
 
 name! {
     /// What is worked on: a folder, a repository, or any other name that all who work on it agree on.
-    Workspace, "workspace", path
+    Workspace, "workspace", workspace
 }
 
 impl HostName {

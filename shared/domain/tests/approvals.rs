@@ -253,6 +253,34 @@ fn the_hosts_word_ends_it_before_the_next_hook() {
 }
 
 #[test]
+fn another_host_neither_ends_an_ask_nor_changes_what_people_read_under_it() {
+    let (mut leader, id) = Leader::asked("Bash");
+    let before = leader.script.fleet.approvals().get(id).cloned();
+    let ask = id.event();
+    let released = TurnFact::AskEnded {
+        ask,
+        end: AskEnd::Released,
+        reason: None,
+    };
+    let other = hook(Some("p1"), held_ask("Write", 60_000));
+    for fact in [Fact::Turn(released), Fact::Hook(Box::new(other))] {
+        leader.script.seq += 1;
+        let mut stranger = event(0, "web-02", Some(SESSION), fact);
+        stranger.id = ask;
+        let recorded = muster_domain::fact::Recorded {
+            seq: leader.script.seq,
+            at: ms(leader.script.now + 1),
+            event: stranger,
+        };
+        let _ = leader.script.fold(&recorded);
+        leader.settle();
+    }
+    assert_eq!(leader.script.fleet.approvals().get(id).cloned(), before);
+    assert_eq!(leader.answer("anna", yes(id)), Ok(true));
+    assert_eq!(leader.script.fleet.approvals().iter().count(), 1);
+}
+
+#[test]
 fn nobody_answers_so_it_is_announced_again_then_escalated_then_ends() {
     let (mut leader, id) = Leader::asked("Bash");
     let stage = |leader: &Leader| leader.script.fleet.approvals().get(id).unwrap().stage;

@@ -34,8 +34,8 @@ pub(super) fn read(policy: &Policy) -> Result<Annotations, Vec<String>> {
             wrong.push(format!("@{name} has {} bytes; the limit is {limit}", value.len()));
         }
     }
-    let ruling = ruling(policy).unwrap_or_else(|message| {
-        wrong.push(message);
+    let ruling = ruling(policy).unwrap_or_else(|misplaced| {
+        wrong.push(misplaced.to_string());
         Ruling::Deny
     });
     let grant = match policy.annotation("grant") {
@@ -75,18 +75,23 @@ pub(super) fn read(policy: &Policy) -> Result<Annotations, Vec<String>> {
     })
 }
 
-fn ruling(policy: &Policy) -> Result<Ruling, String> {
+/// A decision that its rule cannot make.
+#[derive(Debug, thiserror::Error)]
+enum Misplaced {
+    #[error("@decision({0:?}) stands before a permit, which only allows; write forbid, or leave it out")]
+    BeforePermit(String),
+    #[error("@decision({0:?}) stands before a forbid; it may be deny, approval_required or escalation_required")]
+    BeforeForbid(String),
+}
+
+fn ruling(policy: &Policy) -> Result<Ruling, Misplaced> {
     match (policy.effect(), policy.annotation("decision")) {
         (Effect::Permit, None | Some("allow")) => Ok(Ruling::Allow),
         (Effect::Forbid, None | Some("deny")) => Ok(Ruling::Deny),
         (Effect::Forbid, Some("approval_required")) => Ok(Ruling::ApprovalRequired),
         (Effect::Forbid, Some("escalation_required")) => Ok(Ruling::EscalationRequired),
-        (Effect::Permit, Some(other)) => Err(format!(
-            "@decision({other:?}) stands before a permit, which only allows; write forbid, or leave it out"
-        )),
-        (Effect::Forbid, Some(other)) => Err(format!(
-            "@decision({other:?}) stands before a forbid; it may be deny, approval_required or escalation_required"
-        )),
+        (Effect::Permit, Some(other)) => Err(Misplaced::BeforePermit(other.to_owned())),
+        (Effect::Forbid, Some(other)) => Err(Misplaced::BeforeForbid(other.to_owned())),
     }
 }
 
