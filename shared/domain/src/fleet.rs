@@ -6,18 +6,19 @@
 //! depends on whether its host can be counted on.
 
 mod agenda;
+mod read;
+mod settings;
 
 use crate::approval::{self, Approval, ApprovalFact, ApprovalId, Approvals};
 use crate::budget::{self, Budgets};
-use crate::circuit::{self, Circuits};
-use crate::delegation::{self, Delegations};
+use crate::circuit::Circuits;
+use crate::delegation::Delegations;
 use crate::fact::{Decision, Fact, Hook, HookBody, Recorded, TurnFact};
 use crate::family::{Family, Owner};
 use crate::hold::Holds;
 use crate::host::{Host, HostState};
 use crate::ids::{InstanceId, ProducerId};
 use crate::lease::Leases;
-use crate::memory;
 use crate::names::{HostName, SessionId};
 use crate::policy::Policy;
 use crate::producer::{Producer, Seen};
@@ -26,8 +27,8 @@ use crate::time::Timestamp;
 use agenda::Agenda;
 pub(crate) use agenda::Planned;
 use serde::{Deserialize, Serialize};
+pub use settings::Settings;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// Names a session: ids are unique to a host, not to a fleet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,45 +37,6 @@ pub struct SessionKey {
     pub host: HostName,
     /// Its id there.
     pub id: SessionId,
-}
-
-/// What the fold is told from outside. Replicas of one fleet must be told the same.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Settings {
-    /// How long a session may be silent before nobody can say what it does.
-    pub silence: Duration,
-    /// How long a session that is over stays listed.
-    pub retention: Duration,
-    /// Requests for permission.
-    #[serde(default)]
-    pub approvals: approval::Settings,
-    /// When circuits open, and for how long.
-    #[serde(default)]
-    pub circuits: circuit::Settings,
-    /// How long delegations are waited for.
-    #[serde(default)]
-    pub delegations: delegation::Settings,
-    /// Budgets.
-    #[serde(default)]
-    pub budgets: budget::Settings,
-    /// When a context counts as full.
-    #[serde(default)]
-    pub memory: memory::Settings,
-}
-
-impl Default for Settings {
-    /// 15 minutes of silence; 14 days of retention, which is as long as the log keeps its events.
-    fn default() -> Self {
-        Self {
-            silence: Duration::from_secs(15 * 60),
-            retention: Duration::from_secs(14 * 24 * 3600),
-            approvals: approval::Settings::default(),
-            circuits: circuit::Settings::default(),
-            delegations: delegation::Settings::default(),
-            budgets: budget::Settings::default(),
-            memory: memory::Settings::default(),
-        }
-    }
 }
 
 /// Who leads.
@@ -418,129 +380,6 @@ impl Fleet {
             self.budgets.forget(&key);
         }
         self.approvals.bury(self.now);
-    }
-
-    /// The last log sequence folded; 0 before the first.
-    pub const fn watermark(&self) -> u64 {
-        self.watermark
-    }
-
-    /// The latest time of the log.
-    pub const fn now(&self) -> Timestamp {
-        self.now
-    }
-
-    /// One number for the whole state: equal on all replicas that folded the same log under the same settings.
-    pub fn digest(&self) -> u64 {
-        crate::digest::of(self)
-    }
-
-    /// What the fold was told from outside.
-    pub const fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    /// The session of this key.
-    pub fn session(&self, key: &SessionKey) -> Option<&Session> {
-        self.sessions.get(key).map(|session| &**session)
-    }
-
-    /// Sessions of this id, on whatever host.
-    pub fn find(&self, id: &SessionId) -> impl Iterator<Item = (&SessionKey, &Session)> {
-        self.hosts.keys().filter_map(move |host| {
-            let key = SessionKey {
-                host: host.clone(),
-                id: id.clone(),
-            };
-            self.sessions
-                .get_key_value(&key)
-                .map(|(key, session)| (key, &**session))
-        })
-    }
-
-    /// All sessions.
-    pub const fn sessions(&self) -> &BTreeMap<SessionKey, Box<Session>> {
-        &self.sessions
-    }
-
-    /// The sessions of one host.
-    pub fn sessions_of<'a>(&'a self, host: &'a HostName) -> impl Iterator<Item = (&'a SessionKey, &'a Session)> + 'a {
-        self.sessions
-            .range(first_key(host)..)
-            .take_while(move |(key, _)| key.host == *host)
-            .map(|(key, session)| (key, &**session))
-    }
-
-    /// All hosts.
-    pub const fn hosts(&self) -> &BTreeMap<HostName, Host> {
-        &self.hosts
-    }
-
-    /// All spools.
-    pub const fn producers(&self) -> &BTreeMap<ProducerId, Producer> {
-        &self.producers
-    }
-
-    /// Who leads.
-    pub const fn leader(&self) -> Option<&Leader> {
-        self.leader.as_ref()
-    }
-
-    /// Alerts that stand, since when.
-    pub const fn alerts(&self) -> &BTreeMap<String, Timestamp> {
-        &self.alerts
-    }
-
-    /// Budgets, and what was spent.
-    pub const fn budgets(&self) -> &Budgets {
-        &self.budgets
-    }
-
-    /// Orders that hosts enforce.
-    pub const fn holds(&self) -> &Holds {
-        &self.holds
-    }
-
-    /// Requests for permission: those that wait, and the latest that ended.
-    pub const fn approvals(&self) -> &Approvals {
-        &self.approvals
-    }
-
-    /// Work that sessions handed to agents.
-    pub const fn delegations(&self) -> &Delegations {
-        &self.delegations
-    }
-
-    /// Circuit breakers.
-    pub const fn circuits(&self) -> &Circuits {
-        &self.circuits
-    }
-
-    /// Who works on what.
-    pub const fn leases(&self) -> &Leases {
-        &self.leases
-    }
-
-    /// The rules in force.
-    pub const fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    /// What was counted on the way.
-    pub const fn counters(&self) -> Counters {
-        self.counters
-    }
-
-    /// Observations that are missing, of all producers.
-    pub fn gaps(&self) -> u64 {
-        self.producers
-            .values()
-            .map(Producer::missing_count)
-            .fold(0, u64::saturating_add)
-    }
-
-    pub(crate) const fn agenda(&self) -> &Agenda {
-        &self.agenda
     }
 }
 
