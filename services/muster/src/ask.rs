@@ -114,10 +114,22 @@ pub(crate) fn request_id() -> String {
 /// Who asks: this machine's user, as one subject token.
 fn caller() -> Caller {
     let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    let user = user.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string());
+    let user = user.unwrap_or_else(|| user_of(rustix::process::getuid().as_raw()));
     let name = HostName::from_hostname(&format!("op-{user}"));
     let caller = name.ok().and_then(|name| Caller::new(name.as_str()).ok());
     caller.unwrap_or_else(|| Caller::new("operator").expect("invariant: a legal name"))
+}
+
+/// The name of a user whose environment does not tell it, as under cron; their number where this machine knows no name.
+fn user_of(uid: u32) -> String {
+    let number = uid.to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == number).then(|| name.to_owned())
+    });
+    named.unwrap_or(number)
 }
 
 /// Asks, and shows who asks.
@@ -234,5 +246,11 @@ mod tests {
         assert!(picked("x", &known).unwrap_err().contains("no session"));
         let error = picked("abd", &known).unwrap_err();
         assert!(error.contains("abd2 on a, abd2 on b"), "{error}");
+    }
+
+    #[test]
+    fn a_user_without_a_name_goes_by_number() {
+        assert_eq!(user_of(0), "root");
+        assert_eq!(user_of(4_000_000_001), "4000000001");
     }
 }

@@ -50,7 +50,11 @@ struct NoLabel;
 
 fn label(text: &str) -> Result<(String, String), NoLabel> {
     let (key, value) = text.split_once('=').ok_or(NoLabel)?;
-    Ok((key.trim().to_owned(), value.trim().to_owned()))
+    let (key, value) = (key.trim(), value.trim());
+    if key.is_empty() {
+        return Err(NoLabel);
+    }
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -360,4 +364,16 @@ fn table(list: &HoldsList, now: Timestamp) -> String {
         })
         .collect();
     format::table(["MODE", "FOR", "AGE", "ENDS", "ID", "ENFORCED", "BY"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_has_a_key() {
+        assert_eq!(label("team = web").unwrap(), ("team".to_owned(), "web".to_owned()));
+        assert!(label("team").is_err());
+        assert!(label("=web").is_err());
+    }
 }

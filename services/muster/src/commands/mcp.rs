@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 595)]
     prompt_wait: u64,
     /// What is logged to standard error, as in info or muster_mcp=debug
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
     log: String,
 }
 
