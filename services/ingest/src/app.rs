@@ -349,6 +349,7 @@ async fn tell(intake: Intake, news: News) -> bool {
         command,
         status: None,
         run: None,
+        carries: Vec::new(),
         session_process: true,
     };
     let Ok(Value::Object(data)) = serde_json::to_value(process) else {

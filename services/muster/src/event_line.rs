@@ -3,6 +3,7 @@
 use crate::{escape, format};
 use muster_bus::Stored;
 use muster_domain::approval::AskEnd;
+use muster_domain::effect::{Carrier, End, Receipt, Word};
 use muster_domain::fact::{Fact, Hook, HookBody, HostFact, ProcessFact, ToolOutcome, ToolUse, TurnFact};
 use muster_wire::{Envelope, decode};
 use serde::Deserialize;
@@ -43,6 +44,9 @@ fn says(envelope: &Envelope) -> String {
         Fact::Hook(hook) => of_hook(&hook),
         Fact::Turn(fact) => of_turn(&fact),
         Fact::Process(ProcessFact::Started(process)) => format!("pid {}", process.pid),
+        Fact::Process(ProcessFact::Carries { process, carrier }) => {
+            format!("pid {}, carries out {}", process.pid, kinds(&carrier))
+        }
         Fact::Process(ProcessFact::Exited { process, status }) => {
             let status = status.map_or_else(|| "gone".to_owned(), |status| format!("status {status}"));
             format!("pid {} {status}", process.pid)
@@ -51,9 +55,25 @@ fn says(envelope: &Envelope) -> String {
         Fact::Host(HostFact::Degraded { reason }) => reason,
         Fact::Host(HostFact::Recovered | HostFact::Stopping | HostFact::Capability) => String::new(),
         Fact::Tombstone => "refused by the hub; parked on its host".to_owned(),
+        Fact::Effect(receipt) => of_receipt(receipt),
         Fact::Decision(_) | Fact::Noted => of_ours(envelope),
     };
     format::shorten(&text, SUMMARY)
+}
+
+fn kinds(carrier: &Carrier) -> String {
+    let kinds: Vec<&str> = carrier.can.iter().map(|kind| kind.as_str()).collect();
+    kinds.join(", ")
+}
+
+fn of_receipt(receipt: Receipt) -> String {
+    match receipt.word {
+        Word::Ended(End::Failed { reason, detail }) => detail.map_or_else(
+            || format!("effect {} {reason}", receipt.id),
+            |detail| format!("effect {} {reason}: {detail}", receipt.id),
+        ),
+        Word::Accepted | Word::Ended(End::Done) => format!("effect {}", receipt.id),
+    }
 }
 
 fn of_hook(hook: &Hook) -> String {

@@ -7,6 +7,7 @@ use crate::approval::ApprovalFact;
 use crate::budget;
 use crate::circuit;
 use crate::delegation::DelegationFact;
+use crate::effect::EffectFact;
 use crate::fact::Recorded;
 use crate::family::{AlertKind, CircuitKind, EventType, RuntimeHostKind, StatusKind};
 use crate::fleet::SessionKey;
@@ -74,6 +75,8 @@ pub enum Conclusion {
     Circuit(circuit::Change),
     /// Of a delegation.
     Delegation(DelegationFact),
+    /// Of something a host shall do.
+    Effect(EffectFact),
 }
 
 /// What a conclusion was drawn from.
@@ -183,6 +186,7 @@ impl Draft {
             Conclusion::Circuit(circuit::Change::HalfOpened { .. }) => EventType::Circuit(CircuitKind::HalfOpened),
             Conclusion::Circuit(circuit::Change::Closed { .. }) => EventType::Circuit(CircuitKind::Closed),
             Conclusion::Delegation(fact) => fact.event_type(),
+            Conclusion::Effect(fact) => fact.event_type(),
         }
     }
 
@@ -215,6 +219,10 @@ impl Draft {
             }
             Conclusion::Circuit(change) => change.agent().as_str(),
             Conclusion::Delegation(fact) => {
+                own = fact.identity();
+                &own
+            }
+            Conclusion::Effect(fact) => {
                 own = fact.identity();
                 &own
             }

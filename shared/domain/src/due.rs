@@ -6,6 +6,7 @@ use crate::approval;
 use crate::circuit;
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::delegation;
+use crate::effect;
 use crate::fleet::Fleet;
 use crate::hold;
 use crate::host::HostState;
@@ -34,6 +35,7 @@ pub fn due(fleet: &Fleet) -> Option<Timestamp> {
         hold::due(fleet),
         memory::due(fleet),
         delegation::due(fleet),
+        effect::due(fleet),
     ];
     dues.into_iter().flatten().min()
 }
@@ -66,6 +68,7 @@ pub fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp) -> Vec<Draft> {
     approval::expire(fleet, overlay, now, &mut drafts);
     circuit::expire(fleet, overlay, now, &mut drafts);
     delegation::expire(fleet, overlay, now, &mut drafts);
+    effect::expire(fleet, overlay, now, &mut drafts);
     drafts.extend(hold::expire(fleet, overlay, now));
     memory::expire(fleet, overlay, now, &mut drafts);
     drafts

@@ -6,6 +6,7 @@
 
 use crate::approval::{ApprovalFact, AskEnd};
 use crate::budget;
+use crate::effect::{Carrier, EffectFact, Receipt};
 use crate::family::EventType;
 use crate::hold;
 use crate::ids::{EventId, InstanceId, ProducerId};
@@ -69,6 +70,8 @@ pub enum Fact {
     Process(ProcessFact),
     /// A host about itself.
     Host(HostFact),
+    /// What a host says of an effect.
+    Effect(Receipt),
     /// Something the orchestrator concluded.
     Decision(Decision),
     /// A place in a producer's count whose event the hub refused for good.
@@ -342,6 +345,13 @@ pub struct ProcessRef {
 pub enum ProcessFact {
     /// Ingest watches it from now on.
     Started(ProcessRef),
+    /// The same, of a process that carries out what its session is told.
+    Carries {
+        /// Which.
+        process: ProcessRef,
+        /// As what, and what it can do.
+        carrier: Box<Carrier>,
+    },
     /// It is gone.
     Exited {
         /// Which.
@@ -420,6 +430,8 @@ pub enum Decision {
     Memory(crate::memory::MemoryFact),
     /// Of a delegation.
     Delegation(crate::delegation::DelegationFact),
+    /// Of something a host shall do.
+    Effect(EffectFact),
     /// An alert began.
     AlertRaised {
         /// Its key: what makes two alerts the same.

@@ -13,11 +13,12 @@ use crate::approval::{self, Approval, ApprovalFact, ApprovalId, Approvals};
 use crate::budget::{self, Budgets};
 use crate::circuit::Circuits;
 use crate::delegation::Delegations;
+use crate::effect::Effects;
 use crate::fact::{Decision, Fact, Hook, HookBody, Recorded, TurnFact};
 use crate::family::{Family, Owner};
 use crate::hold::Holds;
 use crate::host::{Host, HostState};
-use crate::ids::{InstanceId, ProducerId};
+use crate::ids::{EffectId, InstanceId, ProducerId};
 use crate::lease::Leases;
 use crate::names::{HostName, SessionId};
 use crate::policy::Policy;
@@ -128,6 +129,8 @@ pub struct Fleet {
     circuits: Circuits,
     #[serde(default)]
     delegations: Delegations,
+    #[serde(default)]
+    effects: Effects,
 }
 
 impl Fleet {
@@ -154,6 +157,7 @@ impl Fleet {
             agenda: Agenda::default(),
             circuits: Circuits::default(),
             delegations: Delegations::default(),
+            effects: Effects::default(),
         }
     }
 
@@ -237,6 +241,10 @@ impl Fleet {
                 self.session_event(recorded, true)
             }
             Fact::Turn(_) | Fact::Process(_) => self.session_event(recorded, true),
+            Fact::Effect(receipt) => {
+                self.effects.receive(event.host.as_ref(), receipt, recorded.at);
+                Applied::Changed
+            }
             // A receipt of an effect is ingest's word, not the session's.
             Fact::Noted if observed && event.event_type.family() != Family::AgentEffect => {
                 self.session_event(recorded, true)
@@ -271,6 +279,12 @@ impl Fleet {
             Decision::Approval(fact) => self.approval(recorded, fact),
             Decision::Delegation(fact) => {
                 self.delegations.fold(fact, recorded.at);
+                Applied::Changed
+            }
+            Decision::Effect(fact) => {
+                let target = session_of(recorded);
+                self.effects
+                    .fold(fact, EffectId::of(recorded.event.id), target, recorded.at);
                 Applied::Changed
             }
             Decision::Circuit(change) => {
@@ -383,15 +397,18 @@ impl Fleet {
     }
 }
 
+/// The session it is about.
+fn session_of(recorded: &Recorded) -> Option<SessionKey> {
+    let event = &recorded.event;
+    let (host, id) = event.host.clone().zip(event.session.clone())?;
+    Some(SessionKey { host, id })
+}
+
 fn origin(recorded: &Recorded) -> approval::Origin<'_> {
     let event = &recorded.event;
     approval::Origin {
         id: ApprovalId::of(event.id),
-        session: event
-            .host
-            .clone()
-            .zip(event.session.clone())
-            .map(|(host, id)| SessionKey { host, id }),
+        session: session_of(recorded),
         agent: event.agent.as_ref(),
         profile: event.profile.as_ref(),
         at: recorded.at,

@@ -9,7 +9,7 @@ mod selector;
 
 pub(crate) use decide::Pending;
 pub use decide::{Refusal, Release, Set, Which, ask, confirm, release};
-pub(crate) use decide::{due, expire, released, set};
+pub(crate) use decide::{due, expire, holding, released, set};
 pub use selector::{Selector, Whom};
 
 use crate::fact::Recorded;

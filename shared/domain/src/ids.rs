@@ -73,3 +73,25 @@ id! {
     /// One running orchestrator.
     InstanceId
 }
+id! {
+    /// One effect: the event that asked for it.
+    EffectId
+}
+id! {
+    /// One message: the event that sent it.
+    MessageId
+}
+
+impl EffectId {
+    /// The effect that this event asked for.
+    pub const fn of(event: EventId) -> Self {
+        Self(event.0)
+    }
+}
+
+impl MessageId {
+    /// The message that this event sent.
+    pub const fn of(event: EventId) -> Self {
+        Self(event.0)
+    }
+}

@@ -11,6 +11,7 @@
 //! - [`circuit`]: agents that keep failing, and how they recover; [`work`] is what hooks tell of them.
 //! - [`view`]: the state as people and programs read it.
 //! - [`react`], [`due`]: what the leader concludes from an event, and from the lack of one.
+//! - [`effect`]: what hosts are told to do, and what they say became of it.
 //! - [`memory`]: how full a context is, and from when on that matters.
 //! - [`audit`]: the same log counted a second way.
 #![deny(missing_docs)]
@@ -24,6 +25,7 @@ pub mod conclusion;
 pub mod delegation;
 pub mod digest;
 pub mod due;
+pub mod effect;
 pub mod fact;
 pub mod family;
 pub mod fleet;

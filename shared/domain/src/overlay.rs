@@ -8,6 +8,7 @@ use crate::budget;
 use crate::circuit::Change;
 use crate::conclusion::{Conclusion, Draft};
 use crate::delegation::Status;
+use crate::effect;
 use crate::fact::{Decision, Fact, Recorded};
 use crate::fleet::{Fleet, SessionKey};
 use crate::hold;
@@ -37,6 +38,7 @@ pub struct Overlay {
     activations: Vec<(EventId, Activation)>,
     holds: hold::Pending,
     budgets: budget::Pending,
+    effects: effect::Pending,
 }
 
 /// What was written of an approval.
@@ -112,6 +114,7 @@ impl Overlay {
             }
             Conclusion::Hold(change) => return self.holds.published(id, draft.host.as_ref(), change),
             Conclusion::Budget(change) => return self.budgets.published(id, change),
+            Conclusion::Effect(fact) => return self.effects.published(id, draft, fact),
             // It travels with the change of state that it explains.
             Conclusion::SessionLost { .. } => return,
             Conclusion::HostAdded | Conclusion::HostReturned => HostState::Present,
@@ -146,6 +149,9 @@ impl Overlay {
         }
         if let Fact::Decision(Decision::Budget(_)) = &event.fact {
             self.budgets.folded(event.id);
+        }
+        if let Fact::Decision(Decision::Effect(_)) = &event.fact {
+            self.effects.folded(event.id);
         }
         let Some(host) = &event.host else {
             return;
@@ -231,6 +237,10 @@ impl Overlay {
 
     pub(crate) const fn holds(&self) -> &hold::Pending {
         &self.holds
+    }
+
+    pub(crate) const fn effects(&self) -> &effect::Pending {
+        &self.effects
     }
 
     pub(crate) const fn budgets(&self) -> &budget::Pending {

@@ -7,6 +7,7 @@
 //! Only what an agent leaves unnamed (a hook without a prompt id, a call without a call id) is placed by order.
 
 mod ask;
+mod carrier;
 mod joined;
 mod memory;
 mod merge;
@@ -19,13 +20,14 @@ mod tool;
 mod turn;
 
 use crate::budget::Spent;
-use crate::fact::{Decision, Event, Fact, Hook, HookBody, Recorded, TurnFact, Usage};
+use crate::fact::{Decision, Event, Fact, Hook, HookBody, ProcessFact, Recorded, TurnFact, Usage};
 use crate::fleet::{Applied, Planned, Why};
 use crate::ids::EventId;
 use crate::names::{AgentName, Profile, PromptId, SubagentId, ToolCallId};
 use crate::sorted::Sorted;
 use crate::state::SessionState;
 use crate::time::Timestamp;
+use carrier::Carriers;
 use merge::{Latest, later, later_text, latest};
 use process::Processes;
 use serde::{Deserialize, Serialize};
@@ -113,6 +115,8 @@ pub struct Session {
     spent: Spent,
     #[serde(default)]
     pub(crate) memory: Memory,
+    #[serde(default)]
+    carriers: Carriers,
 }
 
 impl Session {
@@ -146,6 +150,7 @@ impl Session {
             planned: Planned::default(),
             spent: Spent::default(),
             memory: Memory::default(),
+            carriers: Carriers::default(),
         }
     }
 
@@ -184,8 +189,13 @@ impl Session {
             }
             Fact::Process(fact) => {
                 // A death is no sign of life, however late it is noticed.
-                if matches!(fact, crate::fact::ProcessFact::Started(_)) {
-                    self.heard_of(event, *at);
+                match fact {
+                    ProcessFact::Started(_) => self.heard_of(event, *at),
+                    ProcessFact::Carries { process, carrier } => {
+                        self.heard_of(event, *at);
+                        self.carriers.began(process, carrier, *at);
+                    }
+                    ProcessFact::Exited { process, .. } => self.carriers.ended(process, *at),
                 }
                 self.processes.note(fact, *at);
                 Applied::Changed
@@ -194,7 +204,7 @@ impl Session {
                 self.heard_of(event, *at);
                 Applied::Changed
             }
-            Fact::Host(_) | Fact::Decision(_) | Fact::Tombstone => Applied::Ignored(Why::NoBearing),
+            Fact::Host(_) | Fact::Effect(_) | Fact::Decision(_) | Fact::Tombstone => Applied::Ignored(Why::NoBearing),
         }
     }
 

@@ -7,6 +7,7 @@ pub mod approval;
 pub mod budget;
 pub mod circuit;
 pub mod delegation;
+pub mod effect;
 pub mod hold;
 pub mod hook;
 pub mod host;
@@ -38,6 +39,7 @@ payloads! {
     approval::ApprovalRequired, approval::ApprovalResolved,
     circuit::CircuitOpened, circuit::CircuitHalfOpened, circuit::CircuitClosed,
     delegation::DelegationQueued, delegation::DelegationChanged, delegation::DelegationRefused,
+    effect::EffectRequested, effect::EffectWithdrawn, effect::EffectReceipt,
     lease::LeaseChanged,
     memory::PressureChanged, memory::MemoryCompacted,
     host::Started, host::Reason, host::Capabilities,

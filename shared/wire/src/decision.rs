@@ -5,6 +5,7 @@ use crate::data::approval::{ApprovalRequired, ApprovalResolved};
 use crate::data::budget::{BudgetReached, BudgetRemoved, BudgetSet};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
 use crate::data::delegation::{DelegationChanged, DelegationQueued, DelegationRefused};
+use crate::data::effect::{EffectRequested, EffectWithdrawn};
 use crate::data::hold::{HoldConfirmed, HoldReleased, HoldSet};
 use crate::data::lease::LeaseChanged;
 use crate::data::memory::{MemoryCompacted, PressureChanged};
@@ -16,6 +17,7 @@ use muster_domain::budget;
 use muster_domain::circuit::Change;
 use muster_domain::conclusion::{Cause, Conclusion, Draft};
 use muster_domain::delegation::DelegationFact;
+use muster_domain::effect::EffectFact;
 use muster_domain::family::{EventType, LeaderKind};
 use muster_domain::hold;
 use muster_domain::ids::{EventId, InstanceId};
@@ -186,6 +188,13 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
         Conclusion::Memory(fact) => memory(fact, runtime),
         Conclusion::Circuit(change) => circuit(change, runtime),
         Conclusion::Delegation(fact) => delegation(fact, runtime),
+        Conclusion::Effect(EffectFact::Requested(order)) => EffectRequested::new(runtime, *order).to_raw(),
+        Conclusion::Effect(EffectFact::Withdrawn { id, reason }) => EffectWithdrawn {
+            runtime,
+            effect_id: id,
+            reason: reason.into(),
+        }
+        .to_raw(),
         Conclusion::HostAdded | Conclusion::HostLost | Conclusion::HostReturned => HostPresence {
             runtime,
             instance: None,

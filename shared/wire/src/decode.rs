@@ -72,14 +72,16 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         EventType::Alert(kind) => decision::alert(*kind, data).map(Fact::Decision),
         EventType::MemoryCompaction(kind) => decision::memory(*kind, data).map(Fact::Decision),
         EventType::Leader(kind) => decision::leader(*kind, data).map(Fact::Decision),
+        EventType::AgentEffect(kind) => {
+            read::<data::effect::EffectReceipt>(data).map(|receipt| Fact::Effect(receipt.into_fact(*kind)))
+        }
+        EventType::Effect(kind) => decision::effect(*kind, data).map(Fact::Decision),
         EventType::AgentOutput(_)
-        | EventType::AgentEffect(_)
         | EventType::ProcessFile(_)
         | EventType::ProcessNetwork(_)
         | EventType::ProcessProcess(_)
         | EventType::Checkpoint(_)
         | EventType::Message(_)
-        | EventType::Effect(_)
         | EventType::NoticeDelivery(_) => None,
     };
     fact.unwrap_or(Fact::Noted)
@@ -95,7 +97,7 @@ fn process(kind: LifecycleKind, data: &str) -> Option<ProcessFact> {
         return None;
     }
     match kind {
-        LifecycleKind::Started => Some(ProcessFact::Started(process.reference())),
+        LifecycleKind::Started => Some(process.into_started()),
         LifecycleKind::Exited => Some(ProcessFact::Exited {
             process: process.reference(),
             status: process.status,

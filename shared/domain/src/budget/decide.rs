@@ -216,7 +216,7 @@ pub(crate) const fn spends(fact: &Fact) -> bool {
     match fact {
         Fact::Hook(hook) => matches!(hook.body, HookBody::ToolStarted(_) | HookBody::ToolEnded { .. }),
         Fact::Turn(turn) => matches!(turn, TurnFact::Ended { .. }),
-        Fact::Process(_) | Fact::Host(_) | Fact::Decision(_) | Fact::Tombstone | Fact::Noted => false,
+        Fact::Process(_) | Fact::Host(_) | Fact::Effect(_) | Fact::Decision(_) | Fact::Tombstone | Fact::Noted => false,
     }
 }
 

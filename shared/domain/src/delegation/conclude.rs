@@ -6,12 +6,11 @@ use crate::circuit::{self, Asking, Holder, Permit};
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fact::{Decision, Fact, Recorded, TurnFact};
 use crate::fleet::{Fleet, SessionKey};
-use crate::hold::{Mode, Whom};
+use crate::hold;
 use crate::ids::{DelegationId, EventId};
 use crate::names::SubagentName;
 use crate::overlay::Overlay;
 use crate::time::Timestamp;
-use std::collections::BTreeMap;
 
 /// What somebody wants to delegate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +124,7 @@ fn admit(fleet: &Fleet, overlay: &Overlay, asker: &Asker, wish: &Wish, now: Time
     if depth >= limit {
         return Err(Refusal::TooDeep { limit });
     }
-    if let Some(by) = held(fleet, &wish.session) {
+    if let Some(by) = hold::holding(fleet, &wish.session) {
         return Err(Refusal::Held(by));
     }
     let cause = || Cause::Request(asker.request.clone());
@@ -175,22 +174,6 @@ fn probe(fleet: &Fleet, overlay: &Overlay, wish: &Wish, now: Timestamp) -> Resul
     }
 }
 
-/// Who holds the session's tool calls. Labels are known on hosts alone: an order by label is enforced there.
-fn held(fleet: &Fleet, key: &SessionKey) -> Option<String> {
-    let labels = BTreeMap::new();
-    let whom = Whom {
-        host: &key.host,
-        session: Some(&key.id),
-        agent: fleet.session(key).and_then(|session| session.agent()),
-        labels: &labels,
-        remembered: None,
-    };
-    let mut orders = fleet.holds().in_force();
-    let held = &orders.find(|hold| hold.order.mode == Mode::Hold && hold.order.selector.matches(&whom))?;
-    let why = held.order.reason.as_deref().unwrap_or("no reason was given");
-    Some(format!("{}: {why}", held.order.by))
-}
-
 /// Takes a delegation back. One that is over stays as it is.
 ///
 /// # Errors
@@ -232,7 +215,13 @@ pub(crate) fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded, draft
         Fact::Hook(hook) => hook.work.is_some(),
         Fact::Turn(TurnFact::SubagentLinked { .. })
         | Fact::Decision(Decision::Delegation(_) | Decision::StateChanged { .. }) => true,
-        Fact::Turn(_) | Fact::Process(_) | Fact::Host(_) | Fact::Decision(_) | Fact::Tombstone | Fact::Noted => false,
+        Fact::Turn(_)
+        | Fact::Process(_)
+        | Fact::Host(_)
+        | Fact::Effect(_)
+        | Fact::Decision(_)
+        | Fact::Tombstone
+        | Fact::Noted => false,
     };
     let (true, Some(host), Some(session)) = (bears, &event.host, &event.session) else {
         return;

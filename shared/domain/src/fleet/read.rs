@@ -6,6 +6,7 @@ use crate::approval::Approvals;
 use crate::budget::Budgets;
 use crate::circuit::Circuits;
 use crate::delegation::Delegations;
+use crate::effect::Effects;
 use crate::hold::Holds;
 use crate::host::Host;
 use crate::ids::ProducerId;
@@ -107,6 +108,11 @@ impl Fleet {
     /// Work that sessions handed to agents.
     pub const fn delegations(&self) -> &Delegations {
         &self.delegations
+    }
+
+    /// What hosts shall do.
+    pub const fn effects(&self) -> &Effects {
+        &self.effects
     }
 
     /// Circuit breakers.

@@ -1,13 +1,14 @@
 //! What requests, hosts and time make of orders. Pure: each gives what shall be written, and state follows when it is read
 //! back.
 
-use super::{By, Change, HOLDS_MAX, Hold, Mode, Order, Selector};
+use super::{By, Change, HOLDS_MAX, Hold, Mode, Order, Selector, Whom};
 use crate::conclusion::{Cause, Conclusion, Draft};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, SessionKey};
 use crate::ids::EventId;
 use crate::names::HostName;
 use crate::overlay::Overlay;
 use crate::time::Timestamp;
+use std::collections::BTreeMap;
 
 /// Why an order was not set or released.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -247,4 +248,20 @@ pub(crate) fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp) -> Vec<Dr
             released(hold, &By::Deadline, None, Cause::Silence { since })
         })
         .collect()
+}
+
+/// Who holds the session's tool calls. Labels are known on hosts alone: an order by label is enforced there.
+pub(crate) fn holding(fleet: &Fleet, key: &SessionKey) -> Option<String> {
+    let labels = BTreeMap::new();
+    let whom = Whom {
+        host: &key.host,
+        session: Some(&key.id),
+        agent: fleet.session(key).and_then(|session| session.agent()),
+        labels: &labels,
+        remembered: None,
+    };
+    let mut orders = fleet.holds().in_force();
+    let held = &orders.find(|hold| hold.order.mode == Mode::Hold && hold.order.selector.matches(&whom))?;
+    let why = held.order.reason.as_deref().unwrap_or("no reason was given");
+    Some(format!("{}: {why}", held.order.by))
 }

@@ -46,7 +46,7 @@ pub(crate) struct Processes(Sorted<Process>);
 impl Processes {
     pub(crate) fn note(&mut self, fact: &ProcessFact, at: Timestamp) {
         match fact {
-            ProcessFact::Started(key) => {
+            ProcessFact::Started(key) | ProcessFact::Carries { process: key, .. } => {
                 earliest(&mut self.0.entry(key.clone(), Process::new).started, at);
             }
             ProcessFact::Exited { process, status } => {

@@ -2,6 +2,7 @@
 
 use super::{Context, Session, Standing};
 use crate::budget::Spent;
+use crate::effect::Carrier;
 use crate::fact::Usage;
 use crate::host::Host;
 use crate::memory::Compaction;
@@ -42,6 +43,11 @@ impl Session {
     /// The product that runs it.
     pub fn agent(&self) -> Option<&AgentName> {
         self.agent.as_ref().map(|word| &word.value)
+    }
+
+    /// Who carries out what it is told.
+    pub fn carrier(&self) -> Option<&Carrier> {
+        self.carriers.current()
     }
 
     /// Its profile.

@@ -86,8 +86,11 @@ impl Session {
         Standing::new(SessionState::Idle, reason, at)
     }
 
-    /// Whether it is over, unless it began again since.
+    /// Whether it is over, unless it began again since. With a carrier it goes on, whatever its agent says after a turn.
     fn over(&self) -> Option<Standing> {
+        if self.carrier().is_some() {
+            return None;
+        }
         let began_after = |at: Timestamp| {
             self.started.is_some_and(|start| start > at)
                 || self.prompted.is_some_and(|prompt| clearly_after(prompt, at))

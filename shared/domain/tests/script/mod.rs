@@ -55,6 +55,7 @@ pub(crate) fn typed(fact: &Fact) -> EventType {
         Fact::Turn(_) => "agent.turn.turn_end",
         Fact::Process(_) => "process.lifecycle.exited",
         Fact::Host(_) => "host.status.started",
+        Fact::Effect(_) => "agent.effect.done",
         Fact::Decision(_) => "runtime.status.state_changed",
     })
     .unwrap()
@@ -352,6 +353,7 @@ impl Script {
                 Conclusion::HostReturned => Decision::HostReturned,
                 Conclusion::Circuit(change) => Decision::Circuit(change),
                 Conclusion::Delegation(fact) => Decision::Delegation(fact),
+                Conclusion::Effect(fact) => Decision::Effect(fact),
             };
             let session = draft.session.as_ref().map(SessionId::as_str);
             let event = event(0, HOST, session, Fact::Decision(decision));

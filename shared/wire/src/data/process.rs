@@ -1,6 +1,7 @@
 //! `process.lifecycle.*`: the processes sessions run in.
 
-use muster_domain::fact::ProcessRef;
+use muster_domain::effect::{ActionKind, Carrier};
+use muster_domain::fact::{ProcessFact, ProcessRef};
 use muster_domain::names::RunId;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,10 @@ pub struct Process {
     /// The run it is, when it is wrapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// What of that it carries out which its session is told; nothing where it is empty. A kind that the reader does not
+    /// know is passed over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carries: Vec<String>,
     /// Whether the session is over with it.
     #[serde(default = "yes")]
     pub session_process: bool,
@@ -30,6 +35,19 @@ const fn yes() -> bool {
 }
 
 impl Process {
+    /// What its beginning says.
+    pub(crate) fn into_started(self) -> ProcessFact {
+        let process = self.reference();
+        let can = self.carries.iter().filter_map(|kind| ActionKind::parse(kind)).collect();
+        match self.run {
+            Some(run) if !self.carries.is_empty() => {
+                let carrier = Box::new(Carrier { run, can });
+                ProcessFact::Carries { process, carrier }
+            }
+            Some(_) | None => ProcessFact::Started(process),
+        }
+    }
+
     /// The process itself.
     pub const fn reference(&self) -> ProcessRef {
         ProcessRef {

@@ -5,6 +5,7 @@ use crate::data::approval::{ApprovalRequired, ApprovalResolved};
 use crate::data::budget::{BudgetReached, BudgetRemoved, BudgetSet};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
 use crate::data::delegation::{DelegationChanged, DelegationQueued, DelegationRefused, TASK_CHARS};
+use crate::data::effect::{EffectRequested, EffectWithdrawn};
 use crate::data::hold::{HoldConfirmed, HoldReleased, HoldSet};
 use crate::data::lease::LeaseChanged;
 use crate::data::memory::{MemoryCompacted, PressureChanged};
@@ -12,10 +13,11 @@ use crate::data::policy::PolicyActivated;
 use crate::data::runtime::{Alert, LeaderElected, SessionLost, StateChanged};
 use muster_domain::circuit::Change;
 use muster_domain::delegation::{Delegation, DelegationFact, Status};
+use muster_domain::effect::EffectFact;
 use muster_domain::fact::Decision;
 use muster_domain::family::{
-    AlertKind, BudgetKind, CircuitKind, DelegationKind, HoldKind, LeaderKind, MemoryCompactionKind, PolicyKind,
-    RuntimeHostKind, StatusKind,
+    AlertKind, BudgetKind, CircuitKind, DelegationKind, EffectKind, HoldKind, LeaderKind, MemoryCompactionKind,
+    PolicyKind, RuntimeHostKind, StatusKind,
 };
 use muster_domain::fleet::SessionKey;
 use muster_domain::memory::MemoryFact;
@@ -185,6 +187,19 @@ pub(super) fn circuit(kind: CircuitKind, data: &str) -> Option<Decision> {
         }
     };
     Some(Decision::Circuit(change))
+}
+
+pub(super) fn effect(kind: EffectKind, data: &str) -> Option<Decision> {
+    Some(Decision::Effect(match kind {
+        EffectKind::Requested => read::<EffectRequested>(data)?.into_fact(),
+        EffectKind::Withdrawn => {
+            let EffectWithdrawn {
+                effect_id: id, reason, ..
+            } = read(data)?;
+            let reason = reason.into();
+            EffectFact::Withdrawn { id, reason }
+        }
+    }))
 }
 
 pub(super) fn delegation(kind: DelegationKind, data: &str) -> Option<Decision> {

@@ -102,6 +102,7 @@ impl Session {
             command: Some(process.command.clone()),
             status,
             run: Some(self.run.clone()),
+            carries: Vec::new(),
             session_process: true,
         }
         .to_raw()

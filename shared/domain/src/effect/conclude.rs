@@ -1,0 +1,213 @@
+//! What the leader concludes about effects: whether one may be asked for, and that one was waited for long enough.
+
+use super::{Action, ActionKind, By, EXPIRED, EffectFact, Order, Status};
+use crate::asker::Asker;
+use crate::conclusion::{Cause, Conclusion, Draft};
+use crate::fleet::{Fleet, SessionKey};
+use crate::hold;
+use crate::host::HostState;
+use crate::ids::{EffectId, EventId};
+use crate::names::{HostName, RunId, SessionId};
+use crate::overlay::Overlay;
+use crate::time::Timestamp;
+
+/// How many may wait for their hosts, of one session and of all.
+const WAITING_MAX: usize = 32;
+const WAITING_MAX_ALL: usize = 4000;
+
+/// Why something is not asked of a host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The session is not known.
+    #[error("no such session: {0}")]
+    NoSession(SessionId),
+    /// The host is not known.
+    #[error("no such host: {0}")]
+    NoHost(HostName),
+    /// The host cannot be reached.
+    #[error("host {host} is {state}; nothing can be done on it now")]
+    HostAway {
+        /// Which.
+        host: HostName,
+        /// How it is.
+        state: HostState,
+    },
+    /// The session is over.
+    #[error("session {0} is over; start it again with `muster run --agent claude-code --resume {0}`")]
+    Over(SessionId),
+    /// Nobody carries out what the session is told.
+    #[error(
+        "nothing carries out what session {0} is told; run its agent with `muster run --agent claude-code --session {0}`"
+    )]
+    NoCarrier(SessionId),
+    /// Whoever does so cannot do this.
+    #[error("what runs session {session} cannot do this: {kind}")]
+    Cannot {
+        /// The session.
+        session: SessionId,
+        /// What.
+        kind: ActionKind,
+    },
+    /// An order is in force that new work waits for.
+    #[error("held by {0}; release the hold first")]
+    Held(String),
+    /// Too many wait already.
+    #[error("{0} effects wait for their hosts already; ask again when they are through")]
+    TooMany(usize),
+    /// It is another session's.
+    #[error("a session may ask this for itself only; let an operator ask")]
+    NotYours,
+}
+
+/// What is to be done before one who asked can be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asking {
+    /// This is to be written, and read back.
+    Write(Box<Draft>),
+    /// This event is on its way.
+    Soon(EventId),
+    /// It was asked before.
+    Before(EffectId),
+}
+
+/// Asks a host to do something. The same request again is the same effect.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn request(
+    fleet: &Fleet,
+    overlay: &Overlay,
+    asker: &Asker,
+    target: &SessionKey,
+    action: Action,
+    now: Timestamp,
+) -> Result<Asking, Refusal> {
+    let kind = action.kind();
+    if let Some((id, _)) = fleet.effects().asked_by(&asker.caller, &asker.request, kind) {
+        return Ok(Asking::Before(id));
+    }
+    let same = |order: &Order| order.is_by(&asker.caller, &asker.request, kind);
+    if let Some((event, ..)) = overlay.effects().requested().find(|(.., order)| same(order)) {
+        return Ok(Asking::Soon(event));
+    }
+    may_ask(asker, target)?;
+    let by = By {
+        caller: asker.caller.clone(),
+        session: asker.session.clone(),
+    };
+    let fact = order(fleet, overlay, target, action, by, asker.request.clone(), now)?;
+    let cause = Cause::Request(asker.request.clone());
+    Ok(Asking::Write(Box::new(draft(fleet, target, fact, cause))))
+}
+
+/// An operator may ask anything; a session, what it asks for itself.
+fn may_ask(asker: &Asker, target: &SessionKey) -> Result<(), Refusal> {
+    let itself = *asker.caller == *target.host.as_str() && asker.session.as_ref() == Some(&target.id);
+    if asker.operator || itself {
+        Ok(())
+    } else {
+        Err(Refusal::NotYours)
+    }
+}
+
+/// What is asked of a host, if it can be.
+pub(crate) fn order(
+    fleet: &Fleet,
+    overlay: &Overlay,
+    target: &SessionKey,
+    action: Action,
+    by: By,
+    request: Box<str>,
+    now: Timestamp,
+) -> Result<EffectFact, Refusal> {
+    let kind = action.kind();
+    let run = if kind == ActionKind::Spawn {
+        may_spawn(fleet, target)?;
+        None
+    } else {
+        Some(carrier(fleet, target, kind)?)
+    };
+    let on_their_way = overlay.effects().requested();
+    let waiting = fleet.effects().waiting() + on_their_way.count();
+    let of_it = fleet.effects().of(target);
+    let own = of_it.filter(|(_, effect)| effect.status() == Status::Requested).count()
+        + overlay.effects().requested().filter(|(_, of, _)| *of == target).count();
+    if own >= WAITING_MAX || waiting >= WAITING_MAX_ALL {
+        return Err(Refusal::TooMany(own.max(waiting)));
+    }
+    Ok(EffectFact::Requested(Box::new(Order {
+        run,
+        action,
+        by,
+        request,
+        expires: now.after(kind.expiry()),
+    })))
+}
+
+/// The run that carries out what a session is told, if it can do this.
+fn carrier(fleet: &Fleet, target: &SessionKey, kind: ActionKind) -> Result<RunId, Refusal> {
+    let id = || target.id.clone();
+    let session = fleet.session(target).ok_or_else(|| Refusal::NoSession(id()))?;
+    if session.standing().state.is_over() {
+        return Err(Refusal::Over(id()));
+    }
+    let carrier = session.carrier().ok_or_else(|| Refusal::NoCarrier(id()))?;
+    reachable(fleet, &target.host)?;
+    if !carrier.can.contains(&kind) {
+        return Err(Refusal::Cannot { session: id(), kind });
+    }
+    Ok(carrier.run.clone())
+}
+
+fn may_spawn(fleet: &Fleet, target: &SessionKey) -> Result<(), Refusal> {
+    reachable(fleet, &target.host)?;
+    match hold::holding(fleet, target) {
+        Some(by) => Err(Refusal::Held(by)),
+        None => Ok(()),
+    }
+}
+
+fn reachable(fleet: &Fleet, name: &HostName) -> Result<(), Refusal> {
+    let host = fleet.hosts().get(name).ok_or_else(|| Refusal::NoHost(name.clone()))?;
+    match host.state() {
+        HostState::Present => Ok(()),
+        state @ (HostState::Lost | HostState::Stopping | HostState::Removed) => Err(Refusal::HostAway {
+            host: name.clone(),
+            state,
+        }),
+    }
+}
+
+/// When the first one was waited for long enough.
+pub(crate) fn due(fleet: &Fleet) -> Option<Timestamp> {
+    let waiting = fleet.effects().all().values();
+    let waiting = waiting.filter(|effect| effect.status() == Status::Requested);
+    waiting.map(|effect| effect.order.expires).min()
+}
+
+/// What follows from it being `now`.
+pub(crate) fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp, drafts: &mut Vec<Draft>) {
+    for (id, effect) in fleet.effects().all() {
+        let at = effect.order.expires;
+        let over = effect.status() == Status::Requested && at <= now;
+        if over && overlay.effects().withdrawing(*id).is_none() {
+            let fact = EffectFact::Withdrawn {
+                id: *id,
+                reason: EXPIRED.into(),
+            };
+            drafts.push(draft(fleet, &effect.target, fact, Cause::Due { at }));
+        }
+    }
+}
+
+pub(crate) fn draft(fleet: &Fleet, target: &SessionKey, fact: EffectFact, cause: Cause) -> Draft {
+    let session = fleet.session(target);
+    Draft {
+        host: Some(target.host.clone()),
+        session: Some(target.id.clone()),
+        agent: session.and_then(|session| session.agent().cloned()),
+        profile: session.and_then(|session| session.profile().cloned()),
+        conclusion: Conclusion::Effect(fact),
+        cause,
+    }
+}
