@@ -185,3 +185,34 @@ async fn a_permission_that_nobody_answers_is_denied_in_words() {
     assert!(told[0].contains("nobody answered in time"), "{told:?}");
     assert!(!place.project().join("never.txt").exists());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_agent_that_asks_by_hook_and_by_tool_one_answer_ends_both() {
+    let place = Place::up().await;
+    place.muster(&["enroll", "claude-code"]);
+    let made = place.project().join("made.txt");
+    let touch = bash(&format!("touch {}", made.display()), "Make a file");
+    let model = ScriptedModel::start([Rule::new("make a file", [touch, Step::text("Done.")])]).await;
+    let mut claude = asking(&place, &model, "120");
+    claude.args(["-p", "make a file"]);
+    let mut claude = Spawned::start(claude);
+    let ask = waiting(&place).await;
+    place.muster(&["approve", ask["id"].as_str().expect("an id")]);
+    assert!(claude.wait(WITHIN).await.success());
+    assert!(made.exists(), "what was approved was not done");
+    let result = json(&claude.stdout());
+    let events = place.events(result["session_id"].as_str().expect("a session"));
+    let resolved: Vec<&str> = events
+        .iter()
+        .filter_map(|event| event["type"].as_str()?.strip_prefix("runtime.approval_resolved."))
+        .collect();
+    let approved = resolved.iter().filter(|outcome| **outcome == "approved").count();
+    assert_eq!(approved, 1, "{resolved:?}");
+    let rest = resolved.iter().filter(|outcome| **outcome != "approved");
+    assert!(
+        rest.clone()
+            .all(|outcome| ["answered_elsewhere", "withdrawn"].contains(outcome)),
+        "{resolved:?}"
+    );
+    assert_eq!(place.json(&["approvals"]), json!([]));
+}
