@@ -42,7 +42,8 @@ impl Call<'_> {
         let answer = match does {
             Does::Operation(operation) => {
                 let body = Value::from(arguments).to_string().into_bytes();
-                let answer = self.asker.raw(self.who, operation, body).await?;
+                let asked = self.asker.raw(self.who, operation, body);
+                let answer = self.progress.while_waiting(asked).await??;
                 return String::from_utf8(answer).map_err(|error| Refused(error.to_string()));
             }
             Does::SessionList => six::session_list(self.asker, self.who, arguments).await?,
@@ -104,7 +105,7 @@ impl Call<'_> {
             input: given.input.clone(),
             tool_use_id: given.tool_use_id,
         };
-        let verdict = self.progress.while_waiting(host.permission(ask)).await;
+        let verdict = self.progress.while_waiting(host.permission(ask)).await?;
         Ok(match verdict {
             Ok(Verdict::Allow { updated_input }) => {
                 json!({"behavior": "allow", "updatedInput": updated_input.unwrap_or(Value::Object(given.input))})
@@ -124,14 +125,14 @@ fn deny(message: &str) -> Value {
 
 impl Progress {
     /// Waits, and says now and then that it does: clients give silent calls up.
-    async fn while_waiting<T>(&self, answer: impl Future<Output = Result<T, HostError>>) -> Result<T, HostError> {
+    async fn while_waiting<T>(&self, answer: impl Future<Output = T>) -> Result<T, Refused> {
         let started = Instant::now();
         let mut ticks = interval_at(started + PROGRESS_EVERY, PROGRESS_EVERY);
         tokio::pin!(answer);
         loop {
             tokio::select! {
-                answer = &mut answer => return answer,
-                () = self.cancelled.cancelled() => return Err(HostError("the call was cancelled".to_owned())),
+                answer = &mut answer => return Ok(answer),
+                () = self.cancelled.cancelled() => return Err(Refused("the call was cancelled".to_owned())),
                 _ = ticks.tick() => self.tell(started.elapsed()).await,
             }
         }
@@ -143,7 +144,7 @@ impl Progress {
         };
         let seconds = waited.as_secs();
         let told = ProgressNotificationParam::new(token, seconds as f64)
-            .with_message(format!("waiting for an operator's answer for {seconds} s"));
+            .with_message(format!("waiting for an answer for {seconds} s"));
         if let Err(error) = self.peer.notify_progress(told).await {
             tracing::debug!(
                 error = &error as &dyn std::error::Error,

@@ -242,6 +242,36 @@ async fn a_hook_told_by_name_is_an_observation_also_under_a_name_that_nobody_kno
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_a_permission_is_told_that_it_still_waits() {
+    let place = Place::new();
+    let (_up, _running) = place.started(&["--host", "web-01"]).await;
+    let mut command = place.muster(&["mcp"]);
+    command.env("CLAUDE_CODE_SESSION_ID", "s7");
+    let mut talk = Talk::start(command);
+    let mut ask = call(
+        1,
+        "permission_prompt",
+        json!({"tool_name": "Bash", "input": {"command": "make"}}),
+    );
+    ask["params"]["_meta"]["progressToken"] = json!("p");
+    talk.say(&ask);
+    let said = [talk.hear(), talk.hear()];
+    let progress = said.each_ref().map(|said| {
+        assert_eq!(said["method"], "notifications/progress", "{said}");
+        assert_eq!(said["params"]["progressToken"], "p");
+        said["params"]["progress"].as_f64().unwrap()
+    });
+    assert!(progress[0] > 0.0 && progress[1] > progress[0], "{progress:?}");
+    let waiting = place.json(&["approvals"]);
+    assert_eq!(waiting[0]["session"], "s7", "{waiting}");
+    // Whoever gives up is answered, or forgotten, but hears no more of it.
+    talk.say(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}));
+    let after = talk.ask(&call(2, "session_list", json!({})));
+    assert!(told(&after).is_array());
+    talk.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn both_revisions_are_spoken_over_http_without_any_state_between_two_requests() {
     let place = Place::new();
     let (_up, running) = place.started(&[]).await;
