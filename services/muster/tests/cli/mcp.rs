@@ -262,7 +262,7 @@ async fn whoever_waits_for_a_permission_is_told_that_it_still_waits() {
         said["params"]["progress"].as_f64().unwrap()
     });
     assert!(progress[0] > 0.0 && progress[1] > progress[0], "{progress:?}");
-    let waiting = place.json(&["approvals"]);
+    let waiting = place.json(&["--json", "approvals"]);
     assert_eq!(waiting[0]["session"], "s7", "{waiting}");
     // Whoever gives up is answered, or forgotten, but hears no more of it.
     talk.say(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}));
