@@ -31,6 +31,8 @@ fn table() -> Vec<Row> {
             RuntimeStatus { StatusKind: StateChanged, SessionLost, StartSession, HeartbeatSession, ClearSession, TakeoverSession }
             RuntimeStatus { StatusKind: SetEscalation, ClearEscalation, ReplaceExecutionGates, SeedExecutionGates }
             RuntimeStatus { StatusKind: SetExecutionGateStatus, AdvanceExecutionGates, ClearExecutionGates }
+            RuntimeStatus { StatusKind: WriteHandoff, WriteRecovery, EvaluateContextRefresh }
+            Checkpoint { CheckpointKind: EvaluateCheckpoint, EvaluateCloseout }
             RuntimeHost { RuntimeHostKind: Added, Lost, Returned }
             ApprovalRequired { ApprovalRequiredKind: PolicyCheck, PermissionRequest, Question }
             Policy { PolicyKind: Activated }
@@ -53,8 +55,6 @@ fn table() -> Vec<Row> {
             ProcessNetwork { NetworkKind: Connect, Listen }
             ProcessProcess { ProcessKind: Exec }
             HostStatus { HostStatusKind: Capability }
-            RuntimeStatus { StatusKind: EvaluateContextRefresh }
-            Checkpoint { CheckpointKind: EvaluateCheckpoint, EvaluateCloseout }
             Message { MessageKind: Sent, Delivered, Acked, Answered, Expired }
             RuntimeHost { RuntimeHostKind: Removed }
             Effect { EffectKind: Requested, Withdrawn }

@@ -3,8 +3,10 @@
 mod approvals;
 mod budgets;
 mod circuits;
+mod continuity;
 mod delegations;
 mod detail;
+mod evaluations;
 mod guards;
 mod holds;
 mod leases;
@@ -16,6 +18,7 @@ use bytes::Bytes;
 use detail::Wanted;
 use muster_bus::service::Failure;
 use muster_domain::asker::Asker;
+use muster_domain::checkpoint::Extent;
 use muster_domain::conclusion::Draft;
 use muster_domain::fleet::Fleet;
 use muster_domain::ids::{EventId, InstanceId};
@@ -141,6 +144,22 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
         Operation::GatesSetStatus => return after(read(body).map(|request| guards::set_gate_status(asked, request))),
         Operation::GatesAdvance => return after(read(body).map(|request| guards::advance_gates(asked, request))),
         Operation::GatesClear => return after(read(body).map(|request| guards::clear_gates(asked, request))),
+        Operation::HandoffsGet => read(body).and_then(|request| asked.reply(continuity::get(fleet, request))),
+        Operation::HandoffsWrite => {
+            return after(read(body).and_then(|request| continuity::write_handoff(asked, request)));
+        }
+        Operation::RecoveriesWrite => {
+            return after(read(body).and_then(|request| continuity::write_recovery(asked, request)));
+        }
+        Operation::ContextCheck => return after(read(body).and_then(|request| evaluations::check(asked, request))),
+        Operation::CheckpointsEvaluate | Operation::CheckpointsCloseout => {
+            let extent = if operation == Operation::CheckpointsCloseout {
+                Extent::Closeout
+            } else {
+                Extent::Checkpoint
+            };
+            return after(read(body).and_then(|request| evaluations::evaluate(asked, extent, request)));
+        }
         Operation::MemoryReport => read(body).and_then(|request| asked.reply(memory::report(fleet, &request)?)),
         Operation::DelegationsDelegate => {
             return after(read(body).and_then(|request| delegations::delegate(asked, request)));

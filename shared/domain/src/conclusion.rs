@@ -5,7 +5,9 @@
 
 use crate::approval::ApprovalFact;
 use crate::budget;
+use crate::checkpoint::CheckpointFact;
 use crate::circuit;
+use crate::context::ContextFact;
 use crate::delegation::DelegationFact;
 use crate::effect::EffectFact;
 use crate::fact::Recorded;
@@ -73,6 +75,10 @@ pub enum Conclusion {
     HostReturned,
     /// A circuit opens, lets one probe through, or closes.
     Circuit(circuit::Change),
+    /// Of a session's context, checked on request.
+    Context(Box<ContextFact>),
+    /// Of work, evaluated on request.
+    Checkpoint(Box<CheckpointFact>),
     /// Of a delegation.
     Delegation(DelegationFact),
     /// Of something a host shall do.
@@ -187,6 +193,8 @@ impl Draft {
             Conclusion::Circuit(circuit::Change::Closed { .. }) => EventType::Circuit(CircuitKind::Closed),
             Conclusion::Delegation(fact) => fact.event_type(),
             Conclusion::Effect(fact) => fact.event_type(),
+            Conclusion::Context(_) => EventType::RuntimeStatus(StatusKind::EvaluateContextRefresh),
+            Conclusion::Checkpoint(fact) => EventType::Checkpoint(fact.extent.kind()),
         }
     }
 
@@ -218,6 +226,14 @@ impl Draft {
                 &own
             }
             Conclusion::Circuit(change) => change.agent().as_str(),
+            Conclusion::Context(fact) => {
+                own = fact.identity();
+                &own
+            }
+            Conclusion::Checkpoint(fact) => {
+                own = fact.identity();
+                &own
+            }
             Conclusion::Delegation(fact) => {
                 own = fact.identity();
                 &own

@@ -99,6 +99,8 @@ pub struct Hook {
     pub model: Option<String>,
     /// Permission mode, where the hook names it.
     pub permission_mode: Option<String>,
+    /// Bytes of a tool's output that it tells of.
+    pub output_bytes: u64,
     /// What it says.
     pub body: HookBody,
 }
@@ -428,6 +430,10 @@ pub enum Decision {
     Budget(budget::Change),
     /// Of a session's context.
     Memory(crate::memory::MemoryFact),
+    /// Of a session's context, checked on request.
+    Context(Box<crate::context::ContextFact>),
+    /// Of work, evaluated on request.
+    Checkpoint(Box<crate::checkpoint::CheckpointFact>),
     /// Of a delegation.
     Delegation(crate::delegation::DelegationFact),
     /// Of something a host shall do.

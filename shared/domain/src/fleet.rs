@@ -20,6 +20,7 @@ use crate::hold::Holds;
 use crate::host::{Host, HostState};
 use crate::ids::{EffectId, InstanceId, ProducerId};
 use crate::lease::Leases;
+use crate::matter::Evaluations;
 use crate::names::{HostName, SessionId};
 use crate::policy::Policy;
 use crate::producer::{Producer, Seen};
@@ -131,6 +132,8 @@ pub struct Fleet {
     delegations: Delegations,
     #[serde(default)]
     effects: Effects,
+    #[serde(default)]
+    evaluations: Evaluations,
 }
 
 impl Fleet {
@@ -158,6 +161,7 @@ impl Fleet {
             circuits: Circuits::default(),
             delegations: Delegations::default(),
             effects: Effects::default(),
+            evaluations: Evaluations::default(),
         }
     }
 
@@ -285,6 +289,15 @@ impl Fleet {
                 let target = session_of(recorded);
                 self.effects
                     .fold(fact, EffectId::of(recorded.event.id), target, recorded.at);
+                Applied::Changed
+            }
+            Decision::Context(fact) => {
+                let check = Some((&fact.matter, fact.evaluation.urgency));
+                self.evaluations.fold(&fact.request, check, recorded.at);
+                Applied::Changed
+            }
+            Decision::Checkpoint(fact) => {
+                self.evaluations.fold(&fact.request, None, recorded.at);
                 Applied::Changed
             }
             Decision::Circuit(change) => {

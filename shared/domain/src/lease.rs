@@ -7,9 +7,13 @@
 //!
 //! Every change raises the revision. A write that names the revision it was made for is not applied to another one.
 
+mod continuity;
 mod decide;
 mod guard;
 
+pub use continuity::{
+    Buffer, Continuity, ENTRIES_MAX, Handoff, Leave, Origin, Pulse, Recovery, TEXT_BYTES_MAX, Written, leave,
+};
 pub use decide::{
     Decided, Ground, Heartbeat, Protected, Start, Takeover, WriteOutcome, clear, heartbeat, start, takeover,
 };
@@ -149,6 +153,10 @@ pub enum Operation {
     AdvanceExecutionGates,
     /// No gates.
     ClearExecutionGates,
+    /// Something for whoever goes on with the work.
+    WriteHandoff,
+    /// Something for when the work is interrupted.
+    WriteRecovery,
 }
 
 impl Operation {
@@ -165,6 +173,8 @@ impl Operation {
             Self::SetExecutionGateStatus => StatusKind::SetExecutionGateStatus,
             Self::AdvanceExecutionGates => StatusKind::AdvanceExecutionGates,
             Self::ClearExecutionGates => StatusKind::ClearExecutionGates,
+            Self::WriteHandoff => StatusKind::WriteHandoff,
+            Self::WriteRecovery => StatusKind::WriteRecovery,
         }
     }
 
@@ -187,6 +197,8 @@ pub struct LeaseFact {
     pub prior: Option<Box<Prior>>,
     /// Escalations and gates after it, where they changed.
     pub guards: Option<Box<Guards>>,
+    /// What the work left after it, where that changed.
+    pub continuity: Option<Box<Continuity>>,
     /// Why, in the words of who did it.
     pub reason: Option<Box<str>>,
     /// The revision after it.
@@ -222,6 +234,9 @@ pub struct Place {
     /// What stands between the work and its going on.
     #[serde(default)]
     pub guards: Guards,
+    /// What the work left to whoever goes on with it.
+    #[serde(default)]
+    pub continuity: Continuity,
     /// How often it changed; never goes back.
     pub revision: u64,
     /// The latest requests: the id, a digest of what was asked, and the revision that followed.
@@ -234,6 +249,9 @@ impl Place {
         self.lease = fact.lease.as_deref().cloned();
         if let Some(guards) = &fact.guards {
             self.guards = Guards::clone(guards);
+        }
+        if let Some(continuity) = &fact.continuity {
+            self.continuity = Continuity::clone(continuity);
         }
         let (request, digest) = &fact.request;
         self.requests.push_back((request.clone(), *digest, fact.revision));

@@ -12,6 +12,7 @@
 //! - [`view`]: the state as people and programs read it.
 //! - [`react`], [`due`]: what the leader concludes from an event, and from the lack of one.
 //! - [`effect`]: what hosts are told to do, and what they say became of it.
+//! - [`context`], [`checkpoint`]: whether a session goes on as it is, and whether work can be left as it is; both of a [`matter`].
 //! - [`memory`]: how full a context is, and from when on that matters.
 //! - [`audit`]: the same log counted a second way.
 #![deny(missing_docs)]
@@ -20,8 +21,10 @@ pub mod approval;
 pub mod asker;
 pub mod audit;
 pub mod budget;
+pub mod checkpoint;
 pub mod circuit;
 pub mod conclusion;
+pub mod context;
 pub mod delegation;
 pub mod digest;
 pub mod due;
@@ -33,6 +36,7 @@ pub mod hold;
 pub mod host;
 pub mod ids;
 pub mod lease;
+pub mod matter;
 pub mod memory;
 pub mod names;
 pub mod overlay;

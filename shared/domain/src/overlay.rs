@@ -15,6 +15,7 @@ use crate::hold;
 use crate::host::HostState;
 use crate::ids::{DelegationId, EventId};
 use crate::lease::{LeaseFact, LeaseKey};
+use crate::matter;
 use crate::memory::{MemoryFact, Pressure};
 use crate::names::{HostName, SubagentName};
 use crate::policy::{Activation, PolicyFact};
@@ -36,6 +37,7 @@ pub struct Overlay {
     delegations: BTreeMap<DelegationId, Vec<(EventId, Status)>>,
     leases: BTreeMap<LeaseKey, Vec<(EventId, LeaseFact)>>,
     activations: Vec<(EventId, Activation)>,
+    evaluations: matter::Pending,
     holds: hold::Pending,
     budgets: budget::Pending,
     effects: effect::Pending,
@@ -104,6 +106,11 @@ impl Overlay {
                 }
                 return;
             }
+            Conclusion::Context(fact) => {
+                let check = (fact.matter.clone(), fact.evaluation.urgency);
+                return self.evaluations.published(id, &fact.request, Some(check));
+            }
+            Conclusion::Checkpoint(fact) => return self.evaluations.published(id, &fact.request, None),
             Conclusion::Circuit(change) => {
                 self.circuits.insert(id, change.clone());
                 return;
@@ -130,6 +137,7 @@ impl Overlay {
     pub fn folded(&mut self, recorded: &Recorded) {
         let event = &recorded.event;
         self.alerts.retain(|(id, ..)| *id != event.id);
+        self.evaluations.folded(event.id);
         self.circuits.remove(&event.id);
         if let Fact::Decision(Decision::Delegation(fact)) = &event.fact
             && let Some(id) = fact.id()
@@ -233,6 +241,10 @@ impl Overlay {
     /// Rules on their way into force, in the order they were written.
     pub(crate) fn activating(&self) -> impl Iterator<Item = (EventId, &Activation)> {
         self.activations.iter().map(|(id, activation)| (*id, activation))
+    }
+
+    pub(crate) const fn evaluations(&self) -> &matter::Pending {
+        &self.evaluations
     }
 
     pub(crate) const fn holds(&self) -> &hold::Pending {

@@ -117,6 +117,9 @@ pub struct Session {
     pub(crate) memory: Memory,
     #[serde(default)]
     carriers: Carriers,
+    /// Bytes that its tools put out, subagents' not counted: their context is their own.
+    #[serde(default)]
+    tool_output_bytes: u64,
 }
 
 impl Session {
@@ -151,6 +154,7 @@ impl Session {
             spent: Spent::default(),
             memory: Memory::default(),
             carriers: Carriers::default(),
+            tool_output_bytes: 0,
         }
     }
 
@@ -218,6 +222,7 @@ impl Session {
     fn hook(&mut self, hook: &Hook, at: Timestamp) -> Applied {
         self.memory.hook(hook, at);
         if hook.subagent.is_none() {
+            self.tool_output_bytes = self.tool_output_bytes.saturating_add(hook.output_bytes);
             // A subagent may have a folder and a model of its own.
             let words = [
                 (&mut self.cwd, &hook.cwd),

@@ -8,8 +8,10 @@
 mod approval;
 mod budget;
 mod circuit;
+mod continuity;
 mod delegation;
 mod detail;
+mod evaluation;
 mod guard;
 mod hold;
 mod lease;
@@ -31,11 +33,13 @@ pub use circuit::{
     Breaker, BreakerConfig, Circuit, CircuitsProbe, CircuitsProbeRequest, CircuitsReset, CircuitsResetRequest,
     CircuitsStatus, CircuitsStatusRequest, Probe, ResetOutcome,
 };
+pub use continuity::{HandoffAnswer, HandoffRow, HandoffsGetRequest, HandoffsWriteRequest, RecoveriesWriteRequest};
 pub use delegation::{
     DelegateRequest, Delegated, DelegationAnswer, DelegationRequest, DelegationRow, DelegationsCancelRequest,
     DelegationsList, DelegationsListRequest,
 };
 pub use detail::{Session, SessionDetail, SessionDetailRequest, SessionRequest, Span, StoredEvent, Turn};
+pub use evaluation::{CheckpointAnswer, CheckpointRequest, ContextCheckRequest, ContextChecked};
 pub use guard::{
     EscalationsClearRequest, EscalationsSetRequest, GatesReplaceRequest, GatesRequest, GatesSeedRequest,
     GatesSetStatusRequest, GuardsAnswer, GuardsListRequest, GuardsRow,

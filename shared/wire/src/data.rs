@@ -6,8 +6,10 @@
 pub mod approval;
 pub mod budget;
 pub mod circuit;
+pub mod continuity;
 pub mod delegation;
 pub mod effect;
+pub mod evaluation;
 pub mod hold;
 pub mod hook;
 pub mod host;
@@ -40,6 +42,7 @@ payloads! {
     circuit::CircuitOpened, circuit::CircuitHalfOpened, circuit::CircuitClosed,
     delegation::DelegationQueued, delegation::DelegationChanged, delegation::DelegationRefused,
     effect::EffectRequested, effect::EffectWithdrawn, effect::EffectReceipt,
+    evaluation::ContextEvaluated, evaluation::CheckpointEvaluated,
     lease::LeaseChanged,
     memory::PressureChanged, memory::MemoryCompacted,
     host::Started, host::Reason, host::Capabilities,

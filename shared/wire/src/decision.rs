@@ -6,6 +6,7 @@ use crate::data::budget::{BudgetReached, BudgetRemoved, BudgetSet};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
 use crate::data::delegation::{DelegationChanged, DelegationQueued, DelegationRefused};
 use crate::data::effect::{EffectRequested, EffectWithdrawn};
+use crate::data::evaluation::{CheckpointEvaluated, ContextEvaluated};
 use crate::data::hold::{HoldConfirmed, HoldReleased, HoldSet};
 use crate::data::lease::LeaseChanged;
 use crate::data::memory::{MemoryCompacted, PressureChanged};
@@ -187,6 +188,8 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
         .to_raw(),
         Conclusion::Memory(fact) => memory(fact, runtime),
         Conclusion::Circuit(change) => circuit(change, runtime),
+        Conclusion::Context(fact) => ContextEvaluated::new(runtime, *fact).to_raw(),
+        Conclusion::Checkpoint(fact) => CheckpointEvaluated::new(runtime, *fact).to_raw(),
         Conclusion::Delegation(fact) => delegation(fact, runtime),
         Conclusion::Effect(EffectFact::Requested(order)) => EffectRequested::new(runtime, *order).to_raw(),
         Conclusion::Effect(EffectFact::Withdrawn { id, reason }) => EffectWithdrawn {

@@ -70,6 +70,7 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         EventType::Delegation(kind) => decision::delegation(*kind, data).map(Fact::Decision),
         EventType::Circuit(kind) => decision::circuit(*kind, data).map(Fact::Decision),
         EventType::Alert(kind) => decision::alert(*kind, data).map(Fact::Decision),
+        EventType::Checkpoint(kind) => decision::checkpoint(*kind, data).map(Fact::Decision),
         EventType::MemoryCompaction(kind) => decision::memory(*kind, data).map(Fact::Decision),
         EventType::Leader(kind) => decision::leader(*kind, data).map(Fact::Decision),
         EventType::AgentEffect(kind) => {
@@ -80,7 +81,6 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         | EventType::ProcessFile(_)
         | EventType::ProcessNetwork(_)
         | EventType::ProcessProcess(_)
-        | EventType::Checkpoint(_)
         | EventType::Message(_)
         | EventType::NoticeDelivery(_) => None,
     };

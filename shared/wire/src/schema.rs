@@ -5,6 +5,7 @@
 
 mod approvals;
 mod delegations;
+mod evaluation;
 mod holds;
 mod leases;
 mod policy;
@@ -54,6 +55,12 @@ const REQUESTS: &[(Operation, Write)] = &[
     (Operation::GatesSetStatus, leases::gates_set_status),
     (Operation::GatesAdvance, leases::gates_change),
     (Operation::GatesClear, leases::gates_change),
+    (Operation::ContextCheck, evaluation::context_check),
+    (Operation::CheckpointsEvaluate, evaluation::checkpoint),
+    (Operation::CheckpointsCloseout, evaluation::checkpoint),
+    (Operation::HandoffsGet, evaluation::handoffs_get),
+    (Operation::HandoffsWrite, evaluation::handoffs_write),
+    (Operation::RecoveriesWrite, evaluation::recoveries_write),
     (Operation::SessionsLeases, leases::sessions_leases),
     (Operation::SessionsStart, leases::sessions_start),
     (Operation::SessionsHeartbeat, leases::sessions_heartbeat),

@@ -6,13 +6,14 @@ use muster_domain::digest;
 use muster_domain::fleet::Fleet;
 use muster_domain::host::HostState;
 use muster_domain::lease::{
-    self, Decided, Ground, Heartbeat, LeaseKey, OwnerKind, Protected, Start, Takeover, WriteOutcome,
+    self, Continuity, Decided, Ground, Heartbeat, LeaseKey, OwnerKind, Place, Protected, Start, Takeover, WriteOutcome,
 };
 use muster_domain::names::{HostName, SessionId};
 use muster_wire::api::{
     ApiError, ErrorKind, LeaseAnswer, LeaseRow, LeaseStatus, LeaseTarget, LeasesList, LeasesListRequest, RetryClass,
     SessionsClearRequest, SessionsHeartbeatRequest, SessionsStartRequest, SessionsTakeoverRequest, page_rows,
 };
+use muster_wire::data::continuity::ContinuityData;
 use muster_wire::data::lease::LeaseData;
 use std::time::Duration;
 use uuid::Uuid;
@@ -156,6 +157,8 @@ pub(super) fn ground<'a>(asked: &'a Asked<'a>, digest: u64) -> Ground<'a> {
 fn answer(target: &LeaseTarget, decided: Decided, operation: &'static str) -> After {
     let key = key(target);
     let Decided { outcome, draft, note } = decided;
+    // Whoever begins is told what the work before left; whoever keeps or ends it knows.
+    let begins = outcome.is_done() && matches!(operation, "start_session" | "takeover_session");
     let mut prior = None;
     if let Some(Conclusion::Lease(fact)) = draft.as_deref().map(|draft| &draft.conclusion) {
         prior.clone_from(&fact.prior);
@@ -174,6 +177,7 @@ fn answer(target: &LeaseTarget, decided: Decided, operation: &'static str) -> Af
             prior_actor_id: prior
                 .as_ref()
                 .and_then(|prior| Some(prior.actor.as_deref()?.to_owned())),
+            continuity: place.filter(|_| begins).and_then(left),
         };
         encode_classed(at, RetryClass::of(operation), answer)
     });
@@ -181,6 +185,11 @@ fn answer(target: &LeaseTarget, decided: Decided, operation: &'static str) -> Af
         Some(draft) => After::written(vec![*draft], then),
         None => After::nothing(then),
     }
+}
+
+fn left(place: &Place) -> Option<ContinuityData> {
+    let left = &place.continuity;
+    (*left != Continuity::default()).then(|| left.clone().into())
 }
 
 /// Whether it went well.

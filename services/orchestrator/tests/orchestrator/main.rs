@@ -4,6 +4,7 @@
 mod circuits;
 mod delegations;
 mod edge;
+mod evaluations;
 mod guards;
 mod holds;
 mod host;

@@ -183,6 +183,7 @@ closed! {
         ReplaceExecutionGates = "replace_execution_gates", SeedExecutionGates = "seed_execution_gates",
         SetExecutionGateStatus = "set_execution_gate_status", AdvanceExecutionGates = "advance_execution_gates",
         ClearExecutionGates = "clear_execution_gates",
+        WriteHandoff = "write_handoff", WriteRecovery = "write_recovery",
     }
 }
 closed! {

@@ -11,6 +11,7 @@ use crate::hold::Holds;
 use crate::host::Host;
 use crate::ids::ProducerId;
 use crate::lease::Leases;
+use crate::matter::Evaluations;
 use crate::names::{HostName, SessionId};
 use crate::policy::Policy;
 use crate::producer::Producer;
@@ -113,6 +114,11 @@ impl Fleet {
     /// What hosts shall do.
     pub const fn effects(&self) -> &Effects {
         &self.effects
+    }
+
+    /// What was evaluated lately.
+    pub const fn evaluations(&self) -> &Evaluations {
+        &self.evaluations
     }
 
     /// Circuit breakers.

@@ -1,6 +1,8 @@
 //! May they? Each of CCD's four operations, and the six outcomes of a protected write.
 
-use super::{ACTIVITY_CHARS_MAX, Guards, Lease, LeaseFact, LeaseKey, Mode, Operation, OwnerKind, Place, Prior};
+use super::{
+    ACTIVITY_CHARS_MAX, Continuity, Guards, Lease, LeaseFact, LeaseKey, Mode, Operation, OwnerKind, Place, Prior,
+};
 use crate::asker::Asker;
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fleet::Fleet;
@@ -129,7 +131,7 @@ pub struct Ground<'a> {
 
 impl Ground<'_> {
     /// The workspace as it will be once what is on its way is folded.
-    pub(super) fn place(&self, key: &LeaseKey) -> Place {
+    pub(crate) fn place(&self, key: &LeaseKey) -> Place {
         let mut place = self.fleet.leases().get(key).cloned().unwrap_or_default();
         for fact in self.overlay.leases(key) {
             place.take(fact);
@@ -137,7 +139,7 @@ impl Ground<'_> {
         place
     }
 
-    pub(super) fn is_stale(&self, lease: &Lease) -> bool {
+    pub(crate) fn is_stale(&self, lease: &Lease) -> bool {
         let host = lease.host.as_ref().and_then(|name| self.fleet.hosts().get(name));
         lease.is_stale(self.now, host.is_some_and(|host| host.state() == HostState::Lost))
     }
@@ -163,6 +165,7 @@ impl Ground<'_> {
             prior,
             reason,
             guards,
+            continuity,
         } = after;
         let named = lease.as_ref().or(place.lease.as_ref());
         let (host, session) = (
@@ -175,6 +178,7 @@ impl Ground<'_> {
             lease: lease.map(Box::new),
             prior: prior.map(Box::new),
             guards: guards.map(Box::new),
+            continuity: continuity.map(Box::new),
             reason,
             revision: place.revision + 1,
             request: (self.asker.request.clone(), self.digest),
@@ -206,6 +210,8 @@ pub(super) struct After {
     pub(super) reason: Option<Box<str>>,
     /// Escalations and gates, where they change.
     pub(super) guards: Option<Guards>,
+    /// What the work left, where that changes.
+    pub(super) continuity: Option<Continuity>,
 }
 
 impl From<Lease> for After {
@@ -376,6 +382,7 @@ pub fn clear(ground: &Ground<'_>, key: &LeaseKey, protected: &Protected, reason:
         prior: Some(prior(held)),
         reason,
         guards: place.guards.after_clear(),
+        continuity: place.continuity.after_clear(),
     };
     ground.write(key, &place, Operation::ClearSession, after)
 }

@@ -132,7 +132,7 @@ pub enum Change {
     ClearEscalation(Option<Box<str>>),
     /// These gates instead of those there are.
     ReplaceGates(Vec<Box<str>>),
-    /// These gates where there are none.
+    /// These gates where there are none; those that the handoff says, where none are given.
     SeedGates(Seed, Vec<Box<str>>),
     /// One gate, counted from 0, is this far.
     SetGateStatus(usize, GateStatus),
@@ -156,7 +156,8 @@ impl Change {
     }
 
     /// What the guards are then.
-    fn on(&self, guards: &Guards, now: Timestamp, held: &Lease) -> Result<Guards, Decided> {
+    fn on(&self, place: &Place, now: Timestamp, held: &Lease) -> Result<Guards, Decided> {
+        let guards = &place.guards;
         let mut next = guards.clone();
         match self {
             Self::SetEscalation { id, kind, reason } => match guards.escalations.iter().find(|one| one.id == *id) {
@@ -176,7 +177,19 @@ impl Change {
             Self::ClearEscalation(Some(id)) => next.escalations.retain(|one| one.id != *id),
             Self::ClearEscalation(None) => next.escalations.clear(),
             Self::ReplaceGates(texts) => next.gates = gates(texts, None),
-            Self::SeedGates(from, texts) if guards.gates.is_empty() => next.gates = gates(texts, Some(*from)),
+            Self::SeedGates(from, texts) if guards.gates.is_empty() => {
+                let texts = if texts.is_empty() {
+                    place.continuity.seed(*from)
+                } else {
+                    texts
+                };
+                if texts.is_empty() {
+                    return Err(Decided::nothing(
+                        "no handoff says any: give the gates, or write a handoff",
+                    ));
+                }
+                next.gates = gates(texts, Some(*from));
+            }
             Self::SeedGates(..) => return Err(Decided::nothing("there are gates already; replace them")),
             Self::SetGateStatus(index, status) => {
                 let Some(gate) = next.gates.get_mut(*index) else {
@@ -222,7 +235,7 @@ pub fn change(ground: &Ground<'_>, key: &LeaseKey, protected: &Protected, change
         Ok(held) => held,
         Err(refused) => return refused,
     };
-    match change.on(&place.guards, ground.now, held) {
+    match change.on(&place, ground.now, held) {
         Err(decided) => decided,
         Ok(next) => {
             let after = After {
@@ -235,7 +248,8 @@ pub fn change(ground: &Ground<'_>, key: &LeaseKey, protected: &Protected, change
     }
 }
 
-fn writable<'a>(ground: &Ground<'_>, place: &'a Place, protected: &Protected) -> Result<&'a Lease, Decided> {
+/// The work, where this writer may write to it.
+pub(super) fn writable<'a>(ground: &Ground<'_>, place: &'a Place, protected: &Protected) -> Result<&'a Lease, Decided> {
     let Some(held) = &place.lease else {
         let note = "nobody holds the workspace: start work first";
         return Err(Decided::refused(WriteOutcome::OwnershipConflict, note));

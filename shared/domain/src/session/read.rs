@@ -94,6 +94,16 @@ impl Session {
             .fold(self.forgotten.cost_micros, |sum, run| add(sum, run.cost_micros))
     }
 
+    /// When it began: its last start where that is known, else the first that was heard of it.
+    pub fn began(&self) -> Timestamp {
+        self.started.unwrap_or(self.first_seen)
+    }
+
+    /// Bytes that its tools put out.
+    pub const fn tool_output_bytes(&self) -> u64 {
+        self.tool_output_bytes
+    }
+
     /// What it spent.
     pub const fn spent(&self) -> Spent {
         self.spent

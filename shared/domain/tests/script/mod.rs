@@ -354,6 +354,8 @@ impl Script {
                 Conclusion::Circuit(change) => Decision::Circuit(change),
                 Conclusion::Delegation(fact) => Decision::Delegation(fact),
                 Conclusion::Effect(fact) => Decision::Effect(fact),
+                Conclusion::Context(fact) => Decision::Context(fact),
+                Conclusion::Checkpoint(fact) => Decision::Checkpoint(fact),
             };
             let session = draft.session.as_ref().map(SessionId::as_str);
             let event = event(0, HOST, session, Fact::Decision(decision));

@@ -61,7 +61,8 @@ pub struct GatesSeedRequest {
     pub target: LeaseTarget,
     /// Where they come from.
     pub seeded_from: Seed,
-    /// What has to be passed, in order.
+    /// What has to be passed, in order; what the handoff says, where none are given.
+    #[serde(default)]
     pub gates: Vec<String>,
 }
 

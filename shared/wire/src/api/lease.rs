@@ -1,5 +1,6 @@
 //! Work on workspaces: CCD's session lifecycle.
 
+use crate::data::continuity::ContinuityData;
 use crate::data::lease::LeaseData;
 use muster_domain::lease::{Mode, OwnerKind, WriteOutcome};
 use muster_domain::names::{HostName, Profile, SessionId, Workspace};
@@ -121,6 +122,9 @@ pub struct LeaseAnswer {
     /// Who held that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prior_actor_id: Option<String>,
+    /// What the work before left, when work begins or changes hands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continuity: Option<ContinuityData>,
 }
 
 /// `sessions.leases`: who works on what.

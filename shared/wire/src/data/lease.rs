@@ -1,6 +1,7 @@
 //! `runtime.status.start_session`, `heartbeat_session`, `clear_session`, `takeover_session`, and what guards the work:
-//! escalations and execution gates.
+//! escalations and execution gates; and `write_handoff`, `write_recovery`.
 
+use super::continuity::ContinuityData;
 use super::runtime::RuntimeMetadata;
 use crate::time;
 use muster_domain::lease::{
@@ -29,6 +30,9 @@ pub struct LeaseChanged {
     /// Escalations and gates after it, where they changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guards: Option<GuardsData>,
+    /// Handoff and recovery after it, where they changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continuity: Option<ContinuityData>,
     /// The work that ended by it.
     pub prior_session_id: Option<SessionId>,
     /// Who held that.
@@ -181,6 +185,7 @@ impl LeaseChanged {
             revision: fact.revision,
             session: fact.lease.as_deref().map(LeaseData::from),
             guards: fact.guards.as_deref().map(GuardsData::from),
+            continuity: fact.continuity.as_deref().cloned().map(ContinuityData::from),
             prior_session_id: fact.prior.as_ref().map(|prior| prior.session.clone()),
             prior_actor_id: fact
                 .prior
@@ -202,6 +207,7 @@ impl LeaseChanged {
             lease: self.session.map(|data| Box::new(data.into())),
             prior: self.prior_session_id.map(|session| Box::new(Prior { session, actor })),
             guards: self.guards.map(|data| Box::new(data.into())),
+            continuity: self.continuity.map(|data| Box::new(data.into())),
             reason: self.reason.map(Into::into),
             revision: self.revision,
             request: (self.runtime.request_id.into(), self.request_digest),
@@ -230,6 +236,7 @@ mod tests {
             lease: None,
             prior: None,
             guards: guards.map(Box::new),
+            continuity: None,
             reason: None,
             revision: 7,
             request: ("r1".into(), 9),

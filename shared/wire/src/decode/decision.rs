@@ -6,18 +6,20 @@ use crate::data::budget::{BudgetReached, BudgetRemoved, BudgetSet};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
 use crate::data::delegation::{DelegationChanged, DelegationQueued, DelegationRefused, TASK_CHARS};
 use crate::data::effect::{EffectRequested, EffectWithdrawn};
+use crate::data::evaluation::{CheckpointEvaluated, ContextEvaluated};
 use crate::data::hold::{HoldConfirmed, HoldReleased, HoldSet};
 use crate::data::lease::LeaseChanged;
 use crate::data::memory::{MemoryCompacted, PressureChanged};
 use crate::data::policy::PolicyActivated;
 use crate::data::runtime::{Alert, LeaderElected, SessionLost, StateChanged};
+use muster_domain::checkpoint::Extent;
 use muster_domain::circuit::Change;
 use muster_domain::delegation::{Delegation, DelegationFact, Status};
 use muster_domain::effect::EffectFact;
 use muster_domain::fact::Decision;
 use muster_domain::family::{
-    AlertKind, BudgetKind, CircuitKind, DelegationKind, EffectKind, HoldKind, LeaderKind, MemoryCompactionKind,
-    PolicyKind, RuntimeHostKind, StatusKind,
+    AlertKind, BudgetKind, CheckpointKind, CircuitKind, DelegationKind, EffectKind, HoldKind, LeaderKind,
+    MemoryCompactionKind, PolicyKind, RuntimeHostKind, StatusKind,
 };
 use muster_domain::fleet::SessionKey;
 use muster_domain::memory::MemoryFact;
@@ -44,12 +46,26 @@ pub(super) fn status(kind: StatusKind, data: &str) -> Option<Decision> {
         | StatusKind::SeedExecutionGates
         | StatusKind::SetExecutionGateStatus
         | StatusKind::AdvanceExecutionGates
-        | StatusKind::ClearExecutionGates => {
+        | StatusKind::ClearExecutionGates
+        | StatusKind::WriteHandoff
+        | StatusKind::WriteRecovery => {
             let changed: LeaseChanged = read(data)?;
             Some(Decision::Lease(Box::new(changed.into_fact())))
         }
-        StatusKind::EvaluateContextRefresh => None,
+        StatusKind::EvaluateContextRefresh => {
+            let evaluated: ContextEvaluated = read(data)?;
+            Some(Decision::Context(Box::new(evaluated.into_fact())))
+        }
     }
+}
+
+pub(super) fn checkpoint(kind: CheckpointKind, data: &str) -> Option<Decision> {
+    let extent = match kind {
+        CheckpointKind::EvaluateCheckpoint => Extent::Checkpoint,
+        CheckpointKind::EvaluateCloseout => Extent::Closeout,
+    };
+    let evaluated: CheckpointEvaluated = read(data)?;
+    Some(Decision::Checkpoint(Box::new(evaluated.into_fact(extent))))
 }
 
 pub(super) fn required(data: &str) -> Option<Decision> {

@@ -85,6 +85,7 @@ pub(super) fn fact(name: &HookName, data: &str) -> Option<Fact> {
         cwd: members.owned(Field::Cwd),
         model: members.owned(model),
         permission_mode: members.owned(Field::Mode),
+        output_bytes: output_bytes(&members, &note, &body),
         body,
     })))
 }
@@ -102,6 +103,22 @@ struct Note<'a> {
     overflow: Option<&'a RawValue>,
     #[serde(borrow)]
     verdict: Option<&'a RawValue>,
+    #[serde(borrow)]
+    optimized: Option<&'a RawValue>,
+}
+
+/// Bytes of output that the agent read, which is more than stands here where ingest shortened it.
+fn output_bytes(members: &Members<'_>, note: &Note<'_>, body: &HookBody) -> u64 {
+    #[derive(Deserialize)]
+    struct Shortened {
+        original_bytes: u64,
+    }
+    if !matches!(body, HookBody::ToolEnded { .. }) {
+        return 0;
+    }
+    let shortened = note.optimized.and_then(|raw| read::<Shortened>(raw.get()));
+    let here = members.raw(Field::ToolResponse).map_or(0, |raw| raw.get().len() as u64);
+    shortened.map_or(here, |shortened| shortened.original_bytes.max(here))
 }
 
 impl Note<'_> {

@@ -92,7 +92,7 @@ operations! {
     /// One session with turns, spans and paged events.
     SessionsDetail = "sessions"."detail", Viewer, tool "session_detail", cli "sessions show";
     /// Who works on which workspace.
-    SessionsLeases = "sessions"."leases", Viewer;
+    SessionsLeases = "sessions"."leases", Viewer, tool "lease_list";
     /// Begins work on a workspace, or goes on with it.
     SessionsStart = "sessions"."start", Agent;
     /// Keeps a program's work.
@@ -101,6 +101,18 @@ operations! {
     SessionsClear = "sessions"."clear", Agent;
     /// Takes work over from a program that does not keep it.
     SessionsTakeover = "sessions"."takeover", Agent;
+    /// What the work of a workspace left to whoever goes on with it.
+    HandoffsGet = "handoffs"."get", Viewer, tool "handoff_get";
+    /// Leaves a handoff to whoever goes on with leased work.
+    HandoffsWrite = "handoffs"."write", Agent, tool "handoff_write";
+    /// Leaves what is needed to go on with leased work that is interrupted.
+    RecoveriesWrite = "recoveries"."write", Agent, tool "recovery_write";
+    /// Whether a session shall go on with the context it has.
+    ContextCheck = "context"."check", Agent, tool "context_check";
+    /// How work stands, in the middle of it.
+    CheckpointsEvaluate = "checkpoints"."evaluate", Agent, tool "checkpoint_evaluate";
+    /// How work stands at its end, and whether it can be left.
+    CheckpointsCloseout = "checkpoints"."closeout", Agent, tool "checkpoint_closeout";
     /// What waits for somebody in leased work.
     EscalationsList = "escalations"."list", Viewer, tool "escalation_list";
     /// Says that something waits for somebody; a blocking one stops what policy is asked for.

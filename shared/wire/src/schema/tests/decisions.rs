@@ -4,21 +4,24 @@ use super::super::*;
 use super::{Full, full};
 use crate::api::{
     ApprovalRequest, ApprovalState, ApprovalsListRequest, ApprovalsResolveRequest, AuditDigestRequest,
-    BudgetsRemoveRequest, BudgetsSetRequest, CircuitsProbeRequest, CircuitsResetRequest, CircuitsStatusRequest, Cursor,
-    DelegateRequest, DelegationRequest, DelegationsCancelRequest, DelegationsListRequest, EscalationsClearRequest,
-    EscalationsSetRequest, GatesReplaceRequest, GatesRequest, GatesSeedRequest, GatesSetStatusRequest,
-    GuardsListRequest, HelloRequest, HoldsListRequest, HoldsReleaseRequest, HoldsSetRequest, HostsListRequest,
-    LeaseTarget, LeasesListRequest, MemoryReportRequest, PolicyActivateRequest, PolicyCheckRequest,
-    SessionDetailRequest, SessionRequest, SessionsClearRequest, SessionsHeartbeatRequest, SessionsListRequest,
-    SessionsStartRequest, SessionsTakeoverRequest, Verdict,
+    BudgetsRemoveRequest, BudgetsSetRequest, CheckpointRequest, CircuitsProbeRequest, CircuitsResetRequest,
+    CircuitsStatusRequest, ContextCheckRequest, Cursor, DelegateRequest, DelegationRequest, DelegationsCancelRequest,
+    DelegationsListRequest, EscalationsClearRequest, EscalationsSetRequest, GatesReplaceRequest, GatesRequest,
+    GatesSeedRequest, GatesSetStatusRequest, GuardsListRequest, HandoffsGetRequest, HandoffsWriteRequest, HelloRequest,
+    HoldsListRequest, HoldsReleaseRequest, HoldsSetRequest, HostsListRequest, LeaseTarget, LeasesListRequest,
+    MemoryReportRequest, PolicyActivateRequest, PolicyCheckRequest, RecoveriesWriteRequest, SessionDetailRequest,
+    SessionRequest, SessionsClearRequest, SessionsHeartbeatRequest, SessionsListRequest, SessionsStartRequest,
+    SessionsTakeoverRequest, Verdict,
 };
 use crate::edge::Source;
 use muster_domain::approval::{ApprovalId, Scope};
 use muster_domain::budget;
+use muster_domain::checkpoint::Git;
+use muster_domain::context::{Boundary, Trigger};
 use muster_domain::fleet::SessionKey;
 use muster_domain::hold::{self, Selector};
 use muster_domain::ids::DelegationId;
-use muster_domain::lease::{EscalationKind, GateStatus, Mode, OwnerKind, Seed};
+use muster_domain::lease::{EscalationKind, GateStatus, Handoff, Mode, OwnerKind, Recovery, Seed};
 use muster_domain::names::{AgentName, HostName, Profile, SessionId, SubagentName, ToolCallId, Workspace};
 use muster_domain::policy::ActionFamily;
 use muster_domain::state::SessionState;
@@ -43,6 +46,19 @@ fn agent() -> SubagentName {
 
 fn workspace() -> Workspace {
     Workspace::new("/w").unwrap()
+}
+
+fn checkpoint() -> CheckpointRequest {
+    CheckpointRequest {
+        session: Some(id()),
+        host: Some(host()),
+        workspace: Some(workspace()),
+        profile: Profile::new("p").ok(),
+        git: Some(Git::default()),
+        memory_candidates: Some(1),
+        memory_changed: Some(true),
+        request_id: Some("r1".to_owned()),
+    }
 }
 
 fn guards() -> GuardsListRequest {
@@ -303,6 +319,47 @@ pub(super) fn requests() -> Vec<Full> {
                 dry_run: true,
                 wait_ms: Some(1),
                 request_id: Some("r1".to_owned()),
+            },
+        ),
+        full(
+            Operation::ContextCheck,
+            &ContextCheckRequest {
+                session: Some(id()),
+                host: Some(host()),
+                workspace: Some(workspace()),
+                profile: Profile::new("p").ok(),
+                trigger: Trigger::Resume,
+                symptoms: vec!["s".to_owned()],
+                no_progress: 1,
+                checkout_advisory: Some("c".to_owned()),
+                behavioural_drift: Some("b".to_owned()),
+                boundary: Some(Boundary::Refresh),
+                review_required: true,
+                source_fingerprint: Some("f".to_owned()),
+                request_id: Some("r1".to_owned()),
+            },
+        ),
+        full(Operation::CheckpointsEvaluate, &checkpoint()),
+        full(Operation::CheckpointsCloseout, &checkpoint()),
+        full(
+            Operation::HandoffsGet,
+            &HandoffsGetRequest {
+                workspace: workspace(),
+                profile: Profile::new("p").ok(),
+            },
+        ),
+        full(
+            Operation::HandoffsWrite,
+            &HandoffsWriteRequest {
+                target: target(),
+                handoff: Handoff::default(),
+            },
+        ),
+        full(
+            Operation::RecoveriesWrite,
+            &RecoveriesWriteRequest {
+                target: target(),
+                recovery: Recovery::default(),
             },
         ),
         full(
