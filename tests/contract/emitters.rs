@@ -42,6 +42,7 @@ fn table() -> Vec<Row> {
             Alert { AlertKind: Raised, Cleared }
             MemoryCompaction { MemoryCompactionKind: CompactMemory, PressureChanged }
             Circuit { CircuitKind: Opened, HalfOpened, Closed }
+            Effect { EffectKind: Requested, Withdrawn }
             Delegation { DelegationKind: Queued, Running, Completed, Failed, Cancelled, Stale, Refused }
             Leader { LeaderKind: Elected }
             HostStatus { HostStatusKind: Started, Degraded, Recovered, Stopping }
@@ -57,7 +58,6 @@ fn table() -> Vec<Row> {
             HostStatus { HostStatusKind: Capability }
             Message { MessageKind: Sent, Delivered, Acked, Answered, Expired }
             RuntimeHost { RuntimeHostKind: Removed }
-            Effect { EffectKind: Requested, Withdrawn }
             NoticeDelivery { DeliveryKind: Sent };
     }
 }

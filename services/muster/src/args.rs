@@ -48,6 +48,10 @@ pub(crate) enum Command {
     Doctor(commands::doctor::Args),
     /// What runs, waits and costs
     Sessions(commands::sessions::Args),
+    /// Have a session do something: stop, compact its context, use another model; or begin one
+    Session(commands::session::Args),
+    /// What hosts are told to do for their sessions, and what became of it
+    Effects(commands::effects::Args),
     /// What waits for an answer
     Approvals(commands::approvals::Args),
     /// Let an agent do what it asked for; needs the operator's token

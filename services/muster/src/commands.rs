@@ -6,6 +6,7 @@ pub(crate) mod budget;
 pub(crate) mod circuit;
 pub(crate) mod config;
 pub(crate) mod doctor;
+pub(crate) mod effects;
 pub(crate) mod enroll;
 pub(crate) mod hold;
 pub(crate) mod mcp;
@@ -14,6 +15,7 @@ pub(crate) mod policy;
 pub(crate) mod replay;
 pub(crate) mod run;
 mod selection;
+pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod tail;
 pub(crate) mod up;
@@ -57,6 +59,8 @@ async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Unenroll(args) => enroll::leave(args, global),
         Command::Doctor(args) => Box::pin(doctor::run(args, global)).await,
         Command::Sessions(args) => sessions::run(args, global).await,
+        Command::Session(args) => session::run(args, global).await,
+        Command::Effects(args) => effects::run(args, global).await,
         Command::Approvals(args) => approvals::run(args, global).await,
         Command::Approve(args) => approvals::approve(args, global).await,
         Command::Deny(args) => approvals::deny(args, global).await,

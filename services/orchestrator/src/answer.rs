@@ -6,6 +6,7 @@ mod circuits;
 mod continuity;
 mod delegations;
 mod detail;
+mod effects;
 mod evaluations;
 mod guards;
 mod holds;
@@ -20,6 +21,7 @@ use muster_bus::service::Failure;
 use muster_domain::asker::Asker;
 use muster_domain::checkpoint::Extent;
 use muster_domain::conclusion::Draft;
+use muster_domain::effect::Action;
 use muster_domain::fleet::Fleet;
 use muster_domain::ids::{EventId, InstanceId};
 use muster_domain::overlay::Overlay;
@@ -161,6 +163,20 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
             return after(read(body).and_then(|request| evaluations::evaluate(asked, extent, request)));
         }
         Operation::MemoryReport => read(body).and_then(|request| asked.reply(memory::report(fleet, &request)?)),
+        Operation::MemoryCompact => return after(read(body).and_then(|request| effects::compact(asked, request))),
+        Operation::SessionsInterrupt => {
+            return after(read(body).and_then(|request| effects::control(asked, &request, Action::Interrupt)));
+        }
+        Operation::SessionsStop => {
+            return after(read(body).and_then(|request| effects::control(asked, &request, Action::Stop)));
+        }
+        Operation::SessionsReset => {
+            return after(read(body).and_then(|request| effects::control(asked, &request, Action::NewSession)));
+        }
+        Operation::SessionsModel => return after(read(body).and_then(|request| effects::model(asked, request))),
+        Operation::SessionsSpawn => return after(read(body).and_then(|request| effects::spawn(asked, request))),
+        Operation::EffectsList => read(body).and_then(|request| asked.reply(effects::list(fleet, &request))),
+        Operation::EffectsGet => read(body).and_then(|request| asked.reply(effects::get(fleet, &request)?)),
         Operation::DelegationsDelegate => {
             return after(read(body).and_then(|request| delegations::delegate(asked, request)));
         }

@@ -1,11 +1,13 @@
 //! How full an agent's context is, and from when on that matters.
 //!
 //! The thresholds are those of trusty-mpm's memory configuration, as shares of the window. What a session's context asks
-//! for is announced when it changes, what a compaction made of it once it is over, and a context that is nearly full, and
-//! that nobody here can compact, is an alert.
+//! for is announced when it changes, and what a compaction made of it once it is over. For a context that is nearly full a
+//! compaction is asked for, once; where nobody can carry it out, or it made no room, that is an alert.
 
+mod compact;
 mod conclude;
 
+pub use compact::{UnderWay, nothing_to_compact};
 pub(crate) use conclude::{catch_up, due, expire, react};
 
 use crate::family::{EventType, MemoryCompactionKind};

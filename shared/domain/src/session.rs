@@ -180,7 +180,7 @@ impl Session {
                 Applied::Changed
             }
             Fact::Decision(Decision::Memory(fact)) => {
-                self.memory.announced(fact);
+                self.memory.announced(fact, *at);
                 Applied::Changed
             }
             Fact::Hook(hook) => {

@@ -11,6 +11,7 @@ mod circuit;
 mod continuity;
 mod delegation;
 mod detail;
+mod effect;
 mod evaluation;
 mod guard;
 mod hold;
@@ -39,6 +40,10 @@ pub use delegation::{
     DelegationsList, DelegationsListRequest,
 };
 pub use detail::{Session, SessionDetail, SessionDetailRequest, SessionRequest, Span, StoredEvent, Turn};
+pub use effect::{
+    EffectAnswer, EffectRequest, EffectRow, EffectsList, EffectsListRequest, MemoryCompactRequest, MemoryCompacting,
+    SessionsControlRequest, SessionsModelRequest, SessionsSpawnRequest, StagedOutcome, StagedWrite,
+};
 pub use evaluation::{CheckpointAnswer, CheckpointRequest, ContextCheckRequest, ContextChecked};
 pub use guard::{
     EscalationsClearRequest, EscalationsSetRequest, GatesReplaceRequest, GatesRequest, GatesSeedRequest,

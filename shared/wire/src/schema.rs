@@ -5,6 +5,7 @@
 
 mod approvals;
 mod delegations;
+mod effects;
 mod evaluation;
 mod holds;
 mod leases;
@@ -46,6 +47,14 @@ const REQUESTS: &[(Operation, Write)] = &[
     (Operation::PolicyActivate, policy::policy_activate),
     (Operation::PolicyCheck, policy::policy_check),
     (Operation::MemoryReport, sessions::memory_report),
+    (Operation::MemoryCompact, effects::memory_compact),
+    (Operation::SessionsInterrupt, effects::sessions_control),
+    (Operation::SessionsStop, effects::sessions_control),
+    (Operation::SessionsReset, effects::sessions_control),
+    (Operation::SessionsModel, effects::sessions_model),
+    (Operation::SessionsSpawn, effects::sessions_spawn),
+    (Operation::EffectsList, effects::effects_list),
+    (Operation::EffectsGet, effects::effects_get),
     (Operation::EscalationsList, leases::guards_list),
     (Operation::EscalationsSet, leases::escalations_set),
     (Operation::EscalationsClear, leases::escalations_clear),

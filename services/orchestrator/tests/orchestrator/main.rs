@@ -4,6 +4,7 @@
 mod circuits;
 mod delegations;
 mod edge;
+mod effects;
 mod evaluations;
 mod guards;
 mod holds;

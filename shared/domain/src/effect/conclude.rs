@@ -101,7 +101,7 @@ pub fn request(
 }
 
 /// An operator may ask anything; a session, what it asks for itself.
-fn may_ask(asker: &Asker, target: &SessionKey) -> Result<(), Refusal> {
+pub(crate) fn may_ask(asker: &Asker, target: &SessionKey) -> Result<(), Refusal> {
     let itself = *asker.caller == *target.host.as_str() && asker.session.as_ref() == Some(&target.id);
     if asker.operator || itself {
         Ok(())

@@ -212,7 +212,16 @@ impl EffectFact {
         match self {
             Self::Requested(order) => {
                 let By { caller, session } = &order.by;
-                format!("{} {caller:?} {session:?}", order.action.kind())
+                let message = match &order.action {
+                    Action::Message { message, .. } => Some(message),
+                    Action::Model { .. }
+                    | Action::NewSession
+                    | Action::Compact { .. }
+                    | Action::Interrupt
+                    | Action::Stop
+                    | Action::Spawn { .. } => None,
+                };
+                format!("{} {caller:?} {session:?} {message:?}", order.action.kind())
             }
             Self::Withdrawn { id, .. } => id.to_string(),
         }

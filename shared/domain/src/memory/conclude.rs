@@ -1,5 +1,6 @@
 //! What the leader concludes about contexts: their pressure, their compactions, and when somebody should look.
 
+use super::compact::{self, Relief};
 use super::{MemoryFact, Pressure};
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fact::Recorded;
@@ -96,7 +97,22 @@ impl About<'_> {
         }
         let pressure = measured.map_or(announced, |(pressure, ..)| pressure);
         if thorough || [pressure, announced].contains(&Pressure::Compact) {
-            drafts.extend(self.alert(pressure == Pressure::Compact && !is_over, cause));
+            let full = pressure == Pressure::Compact && !is_over;
+            let since = (announced == Pressure::Compact).then(|| self.session.memory.pressure_since());
+            let relieved = full && self.relieve(since, cause, drafts);
+            drafts.extend(self.alert(full && !relieved, cause));
+        }
+    }
+
+    /// Whether room is being made in a context that is nearly full; `since` is when that was said.
+    fn relieve(&self, since: Option<Timestamp>, cause: &Cause, drafts: &mut Vec<Draft>) -> bool {
+        match compact::relieve(self.fleet, self.overlay, self.key, since, self.fleet.now()) {
+            Relief::Ask(fact) => {
+                drafts.push(self.draft(Conclusion::Effect(fact), cause));
+                true
+            }
+            Relief::UnderWay => true,
+            Relief::None => false,
         }
     }
 

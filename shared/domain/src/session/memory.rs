@@ -21,6 +21,9 @@ pub(crate) struct Memory {
     ended: Vec<Timestamp>,
     /// What was last announced that the context asks for.
     pressure: Option<Pressure>,
+    /// Since when.
+    #[serde(default)]
+    since: Timestamp,
     /// The end of the last compaction that was announced.
     compacted: Option<Compaction>,
 }
@@ -56,9 +59,11 @@ impl Memory {
         }
     }
 
-    pub(super) fn announced(&mut self, fact: &MemoryFact) {
+    pub(super) fn announced(&mut self, fact: &MemoryFact, at: Timestamp) {
         match fact {
-            MemoryFact::PressureChanged { to, .. } => self.pressure = Some(*to),
+            MemoryFact::PressureChanged { to, .. } => {
+                (self.pressure, self.since) = (Some(*to), at);
+            }
             MemoryFact::Compacted(compaction) => {
                 self.compacted = self.compacted.max(Some(*compaction));
             }
@@ -68,6 +73,11 @@ impl Memory {
     /// What was last announced that the context asks for.
     pub(crate) fn pressure(&self) -> Pressure {
         self.pressure.unwrap_or(Pressure::Ok)
+    }
+
+    /// Since when.
+    pub(crate) const fn pressure_since(&self) -> Timestamp {
+        self.since
     }
 
     /// The last compaction that was announced.

@@ -1,6 +1,6 @@
 //! What others may ask of a session.
 
-use super::{Context, Session, Standing};
+use super::{Context, Session, Standing, clearly_after};
 use crate::budget::Spent;
 use crate::effect::Carrier;
 use crate::fact::Usage;
@@ -78,6 +78,14 @@ impl Session {
     /// Its last compaction that was announced.
     pub const fn compaction(&self) -> Option<Compaction> {
         self.memory.compacted()
+    }
+
+    /// Whether nothing happened since its last compaction, so that another one would find nothing.
+    pub(crate) fn is_compact(&self) -> bool {
+        let turn = self.current().map(|turn| turn.last());
+        let last = turn.max(self.prompted);
+        let after = |compaction: Compaction| last.is_some_and(|last| clearly_after(last, compaction.ended));
+        self.memory.compacted().is_some_and(|compaction| !after(compaction))
     }
 
     /// Tokens of all its printed turns.

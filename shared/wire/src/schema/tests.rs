@@ -1,4 +1,5 @@
 mod decisions;
+mod effects;
 
 use super::*;
 use serde::Serialize;
@@ -21,7 +22,10 @@ fn full<T: Serialize + DeserializeOwned>(operation: Operation, request: &T) -> F
 }
 
 fn requests() -> Vec<Full> {
-    [decisions::requests()].into_iter().flatten().collect()
+    [decisions::requests(), effects::requests()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn keys(value: &Value) -> BTreeSet<String> {

@@ -149,6 +149,22 @@ operations! {
     ApprovalsResolve = "approvals"."resolve", Operator, tool "approval_resolve", cli "approve";
     /// How full a session's context is, and what that asks for.
     MemoryReport = "memory"."report", Viewer, tool "memory_report";
+    /// Has a session's context compacted, unless that is under way or would find nothing.
+    MemoryCompact = "memory"."compact", Agent, tool "memory_compact", cli "session compact";
+    /// Ends a session's running turn.
+    SessionsInterrupt = "sessions"."interrupt", Operator, tool "session_interrupt", cli "session interrupt";
+    /// Ends what runs a session.
+    SessionsStop = "sessions"."stop", Operator, tool "session_stop", cli "session stop";
+    /// Has a session's next turn begin a new conversation, once.
+    SessionsReset = "sessions"."reset", Operator, tool "session_new", cli "session new";
+    /// Has a session use another model from its next turn on.
+    SessionsModel = "sessions"."model", Operator, tool "session_model", cli "session model";
+    /// Begins a session on a host, of a template that the host knows.
+    SessionsSpawn = "sessions"."spawn", Operator, tool "session_spawn", cli "session spawn";
+    /// What hosts are told to do, the latest first.
+    EffectsList = "effects"."list", Viewer, tool "effect_list", cli "effects";
+    /// One of that, and what became of it.
+    EffectsGet = "effects"."get", Viewer, tool "effect_get";
     /// Work that a session hands to a named agent.
     DelegationsDelegate = "delegations"."delegate", Agent, tool "agent_delegate";
     /// Delegations, the latest first.
