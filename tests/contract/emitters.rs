@@ -48,9 +48,9 @@ fn table() -> Vec<Row> {
             HostStatus { HostStatusKind: Started, Degraded, Recovered, Stopping }
             ProcessLifecycle { LifecycleKind: Started, Exited }
             AgentOutput { OutputKind: Stream }
+            AgentEffect { EffectReceiptKind: Accepted, Done, Failed }
             NoticeDelivery { DeliveryKind: Delivered, Failed, Parked, Suppressed };
         missing:
-            AgentEffect { EffectReceiptKind: Accepted, Done, Failed }
             ProcessLifecycle { LifecycleKind: DescendantStarted, DescendantExited }
             ProcessFile { FileKind: Open, Write, Close, Unlink, Rename }
             ProcessNetwork { NetworkKind: Connect, Listen }

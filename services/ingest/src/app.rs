@@ -7,6 +7,7 @@ use crate::approvals::Approvals;
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::edge::{Edge, Follower};
+use crate::effects::{Clerk, Journal, Spawner};
 use crate::forward::Forward;
 use crate::gate::Gate;
 use crate::hooks::Hooks;
@@ -67,6 +68,8 @@ pub struct App {
     watch: Option<Watch>,
     edge: Edge,
     follower: Follower,
+    journal: Journal,
+    dir: PathBuf,
     tcp: TcpListener,
     socket_path: PathBuf,
     unix: socket::Bound,
@@ -103,6 +106,7 @@ impl App {
         let here = Here::find();
         let identity = Identity::mint(&dir, &here)?;
         let (edge, follower) = Edge::open(&dir);
+        let journal = Journal::open(&dir).context("opening the journal of effects")?;
         let waiting = Waiting::open(dir.join("payloads"), config.spool.overflow_max_bytes.as_u64())
             .context("opening the folder of large payloads")?;
         let counts = Counts::new(&context.metrics);
@@ -144,6 +148,8 @@ impl App {
             watch,
             edge,
             follower,
+            journal,
+            dir,
             tcp,
             socket_path,
             unix,
@@ -185,9 +191,11 @@ impl App {
             watch,
             edge,
             follower,
+            journal,
+            dir,
             tcp,
+            socket_path,
             unix,
-            ..
         } = self;
         let Context {
             drain, metrics, health, ..
@@ -221,8 +229,12 @@ impl App {
         };
         let routes = http::router(surface).merge(health::router(health.clone(), metrics));
         let routes = Guard::new(&config.http)?.protect(routes);
+        let spawner = Spawner::new(config.spawn, &socket_path, &dir);
+        let (effects, clerk) = Clerk::new(intake.clone(), journal, spawner);
+        drain.part("effects", clerk.run(drain.token()));
         let desk = Desk {
             hooks,
+            effects: effects.clone(),
             budget,
             bus: bus.clone(),
             here,
@@ -260,6 +272,7 @@ impl App {
             bus: bus.clone(),
             consumer: topology::host_consumer(intake.host()),
             resolutions,
+            effects,
             condition: health.condition("approvals"),
             standing: standing.clone(),
         };

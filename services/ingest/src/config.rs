@@ -1,6 +1,7 @@
 //! What an operator can choose; `config.default.toml` is the manual.
 
 use crate::approvals;
+use crate::effects::SpawnConfig;
 use crate::optimize;
 use crate::spool;
 use anyhow::Context as _;
@@ -34,6 +35,7 @@ pub struct Config {
     pub spool: Spool,
     pub intake: Intake,
     pub approvals: Approvals,
+    pub spawn: SpawnConfig,
     pub optimizer: optimize::Config,
     pub watch: Watch,
     pub telemetry: muster_telemetry::Config,

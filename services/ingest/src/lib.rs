@@ -4,7 +4,8 @@
 //! ([`reject`]); secrets are taken out and sizes capped ([`prepare`]); then it is numbered and written to the spool, and
 //! only then answered ([`intake`], [`hooks`], [`answers`]). Before a tool runs, the rules that this host follows ([`edge`])
 //! are asked ([`gate`]). A request for permission is held until a person's answer comes from the log ([`approvals`],
-//! [`resolutions`]). From there it goes to the hub in order ([`forward`]). This service holds no state of
+//! [`resolutions`]); what this host shall do comes the same way, and is handed to whoever carries it out ([`effects`]).
+//! From the spool all goes to the hub in order ([`forward`]). This service holds no state of
 //! sessions and decides nothing by itself: it knows what was said, not what it means.
 
 mod agents;
@@ -15,6 +16,7 @@ mod budget;
 mod cap;
 mod config;
 mod edge;
+mod effects;
 mod forward;
 mod gate;
 mod hooks;

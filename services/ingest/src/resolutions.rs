@@ -1,15 +1,17 @@
-//! What was decided about this host's asks: followed in the log, remembered for a while, handed to whoever waits.
+//! What was decided about this host's asks: followed in the log, remembered for a while, handed to whoever waits. What this
+//! host shall do comes the same way, and goes to `effects`.
 //!
 //! Remembered, because an answer may come while its hook is between two connections. Beyond that memory the leader knows.
 
 use crate::answers::Decision;
+use crate::effects::Effects;
 use crate::presence::Standing;
 use muster_bus::Bus;
 use muster_bus::consume::Delivery;
 use muster_bus::migrate::{self, MigrateError};
 use muster_bus::read::ReadError;
 use muster_domain::approval::{By, Fallback, Outcome, Scope};
-use muster_domain::family::EventType;
+use muster_domain::family::{EffectKind, EventType};
 use muster_domain::ids::EventId;
 use muster_runtime::health::Condition;
 use muster_wire::Envelope;
@@ -27,6 +29,8 @@ const REMEMBERED: Duration = Duration::from_mins(15);
 const ANSWERS_MAX: usize = 1024;
 /// Deliveries read ahead.
 const IN_FLIGHT: usize = 16;
+/// What comes after at least this long a wait, on a connection that stayed, was not there before.
+const WAITED: Duration = Duration::from_millis(200);
 /// How soon a hub that does not let us follow is asked again.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -166,6 +170,7 @@ pub(crate) struct Follow {
     pub(crate) bus: Bus,
     pub(crate) consumer: HostConsumer,
     pub(crate) resolutions: Arc<Resolutions>,
+    pub(crate) effects: Effects,
     pub(crate) condition: Condition,
     pub(crate) standing: watch::Receiver<Standing>,
 }
@@ -202,21 +207,28 @@ impl Follow {
         self.condition.set_ok();
         let HostConsumer { stream, name, .. } = &self.consumer;
         let mut deliveries = self.bus.consume(stream, name, IN_FLIGHT);
+        let mut connection = self.bus.state();
         loop {
+            connection.mark_unchanged();
+            let waiting = Instant::now();
             let delivery = tokio::select! {
                 delivery = deliveries.next() => delivery,
                 _ = self.standing.wait_for(|standing| *standing == Standing::Refused) => {
                     return Ok(());
                 }
             };
-            self.take(delivery?).await;
+            let delivery = delivery?;
+            let here = waiting.elapsed() >= WAITED && !connection.has_changed().unwrap_or(true);
+            let fresh = here && delivery.attempt == 1;
+            self.take(delivery, fresh).await;
         }
     }
 
-    async fn take(&self, delivery: Delivery) {
-        match answer(&delivery.stored.payload) {
-            Ok(Some((ask, answer))) => self.resolutions.take(ask, answer),
-            Ok(None) => {}
+    async fn take(&self, delivery: Delivery, fresh: bool) {
+        match read(&delivery.stored.payload) {
+            Ok(Said::Answer(ask, answer)) => self.resolutions.take(ask, *answer),
+            Ok(Said::Effect(kind, envelope)) => return self.effects.take(kind, &envelope, delivery, fresh).await,
+            Ok(Said::Other) => {}
             Err(error) => tracing::warn!(seq = delivery.stored.seq, %error, "an answer cannot be read"),
         }
         // Handed out again otherwise, which changes nothing.
@@ -226,14 +238,23 @@ impl Follow {
     }
 }
 
-/// The answer in an event, if it is one, and to what.
-fn answer(payload: &[u8]) -> anyhow::Result<Option<(EventId, ResolutionData)>> {
+/// What an event says to this host.
+enum Said {
+    Answer(EventId, Box<ResolutionData>),
+    Effect(EffectKind, Box<Envelope>),
+    Other,
+}
+
+fn read(payload: &[u8]) -> anyhow::Result<Said> {
     let envelope = Envelope::decode(payload)?;
+    if let EventType::Effect(kind) = envelope.event_type {
+        return Ok(Said::Effect(kind, Box::new(envelope)));
+    }
     if !matches!(envelope.event_type, EventType::ApprovalResolved(_)) {
-        return Ok(None);
+        return Ok(Said::Other);
     }
     let said: ApprovalResolved = serde_json::from_str(envelope.data.get())?;
-    Ok(Some((said.approval_id.event(), said.resolution)))
+    Ok(Said::Answer(said.approval_id.event(), Box::new(said.resolution)))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! The file belongs to this user alone. It stays when the service ends, because a hook takes a missing file for a machine
 //! without ingest, and a refusing one for an ingest on its way back.
 
+mod carrier;
 mod connection;
 
 pub(crate) use connection::Desk;

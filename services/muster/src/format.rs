@@ -122,6 +122,16 @@ pub(crate) fn span(text: &str) -> Option<Duration> {
         .map(|span| span.get())
 }
 
+/// A text that is no duration.
+#[derive(Debug, thiserror::Error)]
+#[error("a duration is a number and a unit, as in 30m or 2h")]
+pub(crate) struct NoSpan;
+
+/// For clap: [`span`].
+pub(crate) fn span_arg(text: &str) -> Result<Duration, NoSpan> {
+    span(text).ok_or(NoSpan)
+}
+
 /// Now, by this machine's clock.
 pub(crate) fn now() -> Timestamp {
     muster_wire::time::from_system(std::time::SystemTime::now())

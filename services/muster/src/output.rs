@@ -20,6 +20,18 @@ pub(crate) fn remark(text: &str) {
     print(&mut io::stderr().lock(), escape::unsafe_characters(text).as_bytes());
 }
 
+/// One line for people about something that goes on whether it is read or not.
+pub(crate) fn log(text: &str) {
+    log_line(&escape::unsafe_characters(text));
+}
+
+/// The same as it is.
+pub(crate) fn log_line(line: &str) {
+    let mut out = io::stdout().lock();
+    // Nobody reads any more: the work is not over with that.
+    let _ = io::Write::write_all(&mut out, format!("{line}\n").as_bytes()).and_then(|()| io::Write::flush(&mut out));
+}
+
 /// One JSON document.
 ///
 /// # Errors

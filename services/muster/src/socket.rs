@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
 /// How long one answer may take. Ingest answers once its disk has what was sent.
@@ -83,15 +84,68 @@ impl Connection {
     }
 }
 
+/// The half of a connection that listens, once both sides say something whenever they like.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    stream: OwnedReadHalf,
+    heard: Vec<u8>,
+}
+
+/// The half of a connection that says something.
+#[derive(Debug)]
+pub(crate) struct Saying(OwnedWriteHalf);
+
+impl Connection {
+    /// Takes the connection apart.
+    pub(crate) fn split(self) -> (Listening, Saying) {
+        let (stream, saying) = self.stream.into_split();
+        let heard = Vec::new();
+        (Listening { stream, heard }, Saying(saying))
+    }
+}
+
+impl Listening {
+    /// The next frame. May be given up at any time: what was heard of it stays.
+    pub(crate) async fn next(&mut self) -> Result<ServerFrame, SocketError> {
+        loop {
+            if let Some((header, rest)) = self.heard.split_first_chunk() {
+                let length = frame::length(*header)?;
+                if rest.len() >= length {
+                    let frame = ServerFrame::read(&rest[..length]);
+                    self.heard.drain(..HEADER_BYTES + length);
+                    return Ok(frame?);
+                }
+            }
+            if self.stream.read_buf(&mut self.heard).await? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+        }
+    }
+}
+
+impl Saying {
+    /// Says a frame.
+    pub(crate) async fn say(&mut self, frame: &ClientFrame) -> Result<(), SocketError> {
+        timeout(PATIENCE, self.0.write_all(&framed(frame)?))
+            .await
+            .map_err(|_| SocketError::Silent(PATIENCE))?
+            .map_err(SocketError::Broken)
+    }
+}
+
+fn framed(frame: &ClientFrame) -> Result<Vec<u8>, SocketError> {
+    let body = serde_json::to_vec(frame).map_err(FrameError::from)?;
+    let header = frame::header(body.len())?;
+    Ok([&header[..], &body].concat())
+}
+
 async fn exchange(
     stream: &mut UnixStream,
     frame: &ClientFrame,
     patience: Duration,
 ) -> Result<ServerFrame, SocketError> {
     let exchange = async {
-        let body = serde_json::to_vec(frame).map_err(FrameError::from)?;
-        let header = frame::header(body.len())?;
-        stream.write_all(&[&header[..], &body].concat()).await?;
+        stream.write_all(&framed(frame)?).await?;
         read(stream).await
     };
     timeout(patience, exchange)

@@ -3,7 +3,12 @@
 //! A connection begins with `hello`; after it, any number of requests follow one another. Where a request says
 //! `payload_follows`, the next frame is the agent's payload as it came, and the answer is followed by a frame with what the
 //! agent shall read. A hook that offers to wait may hear `hold` first: its answer is then a person's, and comes when it comes.
+//! After `carry` a connection is a carrier's (`carry`).
 //! Nothing here reads or writes; both ends share the shapes and the cap.
+
+mod carry;
+
+pub use carry::{Carry, CarryOrder, CarryReceipt, OfEffect};
 
 use crate::envelope::RawData;
 use crate::limits::FRAME_BYTES_MAX;
@@ -73,6 +78,10 @@ pub enum ClientFrame {
     ListSessions(Forwarded),
     /// Forwarded to the orchestrator: its request for one session.
     GetSessionDetail(Forwarded),
+    /// From here on, this connection is a carrier's.
+    Carry(Carry),
+    /// What became of an order.
+    Receipt(CarryReceipt),
 }
 
 /// Events, as the HTTP surface takes them.
@@ -161,6 +170,14 @@ pub enum ServerFrame {
     HookAnswer(HookAnswer),
     /// The orchestrator's answer.
     Reply(Reply),
+    /// Orders come from here on.
+    Carrying,
+    /// A carrier shall do something.
+    Order(CarryOrder),
+    /// It shall not any more, if it has not begun.
+    Withdrawn(OfEffect),
+    /// A receipt is on this host's disk.
+    Noted(OfEffect),
     /// It did not work. After an error in `hello` the connection is closed.
     Error(Error),
 }
@@ -186,6 +203,8 @@ impl ClientFrame {
             "ingest_events" => Self::IngestEvents(serde_json::from_slice(bytes)?),
             "list_sessions" => Self::ListSessions(serde_json::from_slice(bytes)?),
             "get_session_detail" => Self::GetSessionDetail(serde_json::from_slice(bytes)?),
+            "carry" => Self::Carry(serde_json::from_slice(bytes)?),
+            "receipt" => Self::Receipt(serde_json::from_slice(bytes)?),
             _ => return Err(FrameError::UnknownType(tag.kind.into_owned())),
         })
     }
@@ -205,6 +224,10 @@ impl ServerFrame {
             "hold" => Self::Hold(serde_json::from_slice(bytes)?),
             "hook_answer" => Self::HookAnswer(serde_json::from_slice(bytes)?),
             "reply" => Self::Reply(serde_json::from_slice(bytes)?),
+            "carrying" => Self::Carrying,
+            "order" => Self::Order(serde_json::from_slice(bytes)?),
+            "withdrawn" => Self::Withdrawn(serde_json::from_slice(bytes)?),
+            "noted" => Self::Noted(serde_json::from_slice(bytes)?),
             "error" => Self::Error(serde_json::from_slice(bytes)?),
             _ => return Err(FrameError::UnknownType(tag.kind.into_owned())),
         })
@@ -361,6 +384,29 @@ mod tests {
             hook.payload.map(|raw| raw.get().to_owned()).as_deref(),
             Some(r#"{"b": [1 ,2]}"#)
         );
+    }
+
+    #[test]
+    fn what_a_carrier_says_and_hears_reads_back() {
+        let order =
+            br#"{"type":"order","effect_id":"0198f3c2-0000-7000-8000-00000000000a","action":{"kind":"compact"}}"#;
+        let ServerFrame::Order(order) = ServerFrame::read(order).unwrap() else {
+            panic!("another frame");
+        };
+        let receipt = CarryReceipt {
+            effect_id: order.effect_id,
+            kind: order.action.kind(),
+            failed: Some("interrupted".to_owned()),
+            detail: None,
+        };
+        let written = serde_json::to_vec(&ClientFrame::Receipt(receipt.clone())).unwrap();
+        assert!(matches!(ClientFrame::read(&written).unwrap(), ClientFrame::Receipt(read) if read == receipt));
+        let carry = br#"{"type":"carry","run":"r","session":"s"}"#;
+        assert!(matches!(ClientFrame::read(carry).unwrap(), ClientFrame::Carry(carry) if carry.holds.is_empty()));
+        assert!(matches!(
+            ServerFrame::read(br#"{"type":"carrying"}"#),
+            Ok(ServerFrame::Carrying)
+        ));
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct StreamTurns {
     state: TurnState,
     next_index: u32,
     turn: Option<Turn>,
+    /// Who gives the next prompt, and how many more wait.
+    prompt: Option<(String, u64)>,
     /// The last model call that was measured, and what its context held.
     measured: Option<(String, TokenUsage)>,
 }
@@ -56,6 +58,7 @@ impl StreamTurns {
             state: TurnState::Idle,
             next_index: 0,
             turn: None,
+            prompt: None,
             measured: None,
         }
     }
@@ -68,6 +71,11 @@ impl StreamTurns {
     /// Working directory, once a line named it.
     pub fn cwd(&self) -> Option<&str> {
         self.cwd.as_deref()
+    }
+
+    /// The next turn is `from` somebody, while `unread` more prompts wait.
+    pub fn prompted(&mut self, from: &str, unread: u64) {
+        self.prompt = Some((from.to_owned(), unread));
     }
 
     /// Takes a line.
@@ -165,11 +173,13 @@ impl StreamTurns {
             ..Turn::default()
         });
         self.state = TurnState::Thinking;
+        let (from, unread) = self.prompt.take().unzip();
         let start = TurnStart {
             run: self.run.clone(),
             index,
             cwd: self.cwd.clone(),
-            from: None,
+            from,
+            unread,
         };
         push(said, TurnKind::TurnStart, &start);
     }

@@ -2,6 +2,7 @@
 
 use crate::approvals::{Dialog, Ended, Held, Leaving, Offer, Wait};
 use crate::budget::Budget;
+use crate::effects::Effects;
 use crate::hooks::{Answered, Hooks, Taken};
 use crate::http::ack;
 use crate::reject::Reject;
@@ -36,6 +37,7 @@ const READ_INLINE_BYTES_MAX: usize = 64 * 1024;
 /// What every connection is served with.
 pub(crate) struct Desk {
     pub(crate) hooks: Hooks,
+    pub(crate) effects: Effects,
     pub(crate) budget: Budget,
     pub(crate) bus: Bus,
     pub(crate) here: Here,
@@ -45,13 +47,13 @@ pub(crate) struct Desk {
 }
 
 /// A frame, and its place in the budget.
-struct Frame {
+pub(super) struct Frame {
     bytes: Vec<u8>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a frame is no request.
-enum Unread {
+pub(super) enum Unread {
     Frame(FrameError),
     Rejected(Reject),
 }
@@ -68,7 +70,7 @@ struct Announced<'a> {
 impl Frame {
     /// Reads what it asks for, and hands back its place in the budget. A long one is read beside the runtime, where it
     /// keeps no other connection waiting.
-    async fn read(self) -> io::Result<(Result<ClientFrame, Unread>, Option<OwnedSemaphorePermit>)> {
+    pub(super) async fn read(self) -> io::Result<(Result<ClientFrame, Unread>, Option<OwnedSemaphorePermit>)> {
         let Self { bytes, _room: room } = self;
         let asked = if bytes.len() > READ_INLINE_BYTES_MAX {
             tokio::task::spawn_blocking(move || read(&bytes)).await?
@@ -89,7 +91,7 @@ fn read(bytes: &[u8]) -> Result<ClientFrame, Unread> {
 }
 
 /// Why no further frame is read.
-enum End {
+pub(super) enum End {
     /// The client went, or took too long.
     Gone,
     /// It announced more than a frame may hold.
@@ -98,10 +100,10 @@ enum End {
     Busy(Reject),
 }
 
-struct Connection<'a> {
-    desk: &'a Desk,
-    stream: BufReader<UnixStream>,
-    stop: &'a CancellationToken,
+pub(super) struct Connection<'a> {
+    pub(super) desk: &'a Desk,
+    pub(super) stream: BufReader<UnixStream>,
+    pub(super) stop: &'a CancellationToken,
 }
 
 impl Desk {
@@ -166,7 +168,7 @@ impl Desk {
 
 impl Connection<'_> {
     /// The next frame. Its length alone reserves no memory.
-    async fn frame(&mut self, patience: Duration) -> Result<Frame, End> {
+    pub(super) async fn frame(&mut self, patience: Duration) -> Result<Frame, End> {
         let mut header = [0; frame::HEADER_BYTES];
         timeout(patience, self.stream.read_exact(&mut header))
             .await
@@ -183,7 +185,7 @@ impl Connection<'_> {
         }
     }
 
-    async fn end(&mut self, end: End) -> io::Result<()> {
+    pub(super) async fn end(&mut self, end: End) -> io::Result<()> {
         match end {
             End::Gone => Ok(()),
             End::TooLarge(error) => self.error("too-large", &error.to_string()).await,
@@ -226,6 +228,8 @@ impl Connection<'_> {
             }
             ClientFrame::ListSessions(request) => self.forward(Operation::SessionsList, request).await?,
             ClientFrame::GetSessionDetail(request) => self.forward(Operation::SessionsDetail, request).await?,
+            ClientFrame::Carry(carry) => return self.carry(carry).await,
+            ClientFrame::Receipt(_) => self.error("unexpected", "carry comes before receipts").await?,
         }
         Ok(true)
     }
@@ -358,7 +362,7 @@ impl Connection<'_> {
         self.error(reject.kind(), &reject.to_string()).await
     }
 
-    async fn error(&mut self, code: &str, detail: &str) -> io::Result<()> {
+    pub(super) async fn error(&mut self, code: &str, detail: &str) -> io::Result<()> {
         let error = frame::Error {
             code: code.to_owned(),
             detail: detail.to_owned(),
@@ -368,7 +372,7 @@ impl Connection<'_> {
         self.send(&ServerFrame::Error(error)).await
     }
 
-    async fn send(&mut self, frame: &ServerFrame) -> io::Result<()> {
+    pub(super) async fn send(&mut self, frame: &ServerFrame) -> io::Result<()> {
         self.queue(frame).await?;
         self.flush().await
     }

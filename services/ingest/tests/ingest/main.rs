@@ -6,6 +6,7 @@ mod bad_input;
 mod circuits;
 mod client;
 mod displaced;
+mod effects;
 mod forwarding;
 mod full;
 mod holds;

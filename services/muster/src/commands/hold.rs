@@ -57,14 +57,6 @@ fn label(text: &str) -> Result<(String, String), NoLabel> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("a duration is a number and a unit, as in 30m or 2h")]
-struct NoSpan;
-
-fn span(text: &str) -> Result<Duration, NoSpan> {
-    format::span(text).ok_or(NoSpan)
-}
-
 #[derive(Debug, clap::Args)]
 pub(crate) struct HoldArgs {
     #[command(flatten)]
@@ -73,7 +65,7 @@ pub(crate) struct HoldArgs {
     #[arg(long)]
     reason: Option<String>,
     /// For how long, as in 30m; without it, until it is released
-    #[arg(long = "for", value_name = "DURATION", value_parser = span)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = format::span_arg)]
     span: Option<Duration>,
     /// Do not wait for the hosts to say that they enforce it
     #[arg(long)]
@@ -85,7 +77,7 @@ pub(crate) struct AwayArgs {
     #[command(flatten)]
     whom: Whom,
     /// For how long, as in 2h; without it, until `muster back`
-    #[arg(long = "for", value_name = "DURATION", value_parser = span)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = format::span_arg)]
     span: Option<Duration>,
 }
 

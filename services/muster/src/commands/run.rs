@@ -1,4 +1,5 @@
-//! `muster run -- CMD…`: wraps a process and reports what it prints, uses and returns.
+//! `muster run`: without a command a turn loop (`turns`); `muster run -- CMD…` wraps a process and reports what it prints,
+//! uses and returns.
 //!
 //! To whoever calls it, it is the command: standard input and error are the command's own, its output passes through
 //! unchanged, whole and at once, and so does its exit status. Beside the copy (`telling`), what is printed is read (`lines`)
@@ -10,6 +11,7 @@ mod process;
 mod reporter;
 mod session;
 mod telling;
+mod turns;
 
 use crate::args::Global;
 use crate::{output, socket};
@@ -46,20 +48,27 @@ pub(crate) struct Args {
     /// Ingest's socket; $MUSTER_SOCKET without it, else where `muster up` listens
     #[arg(long, value_name = "FILE")]
     socket: Option<PathBuf>,
-    /// The command, after --
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CMD"
-    )]
+    #[command(flatten)]
+    turns: turns::Options,
+    /// The command to wrap, after --. Without one, or where the first word begins with a dash, an agent is driven turn by
+    /// turn, and these are more arguments for it
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
 
-pub(crate) async fn run(args: Args, _global: &Global) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let [program, arguments @ ..] = &args.command[..] else {
-        return Err(Failure::Usage("name the command after --".to_owned()).into());
+        return Box::pin(turns::run(args.turns, args.agent, args.socket, args.command, global)).await;
     };
+    if program.as_encoded_bytes().starts_with(b"-") {
+        return Box::pin(turns::run(args.turns, args.agent, args.socket, args.command, global)).await;
+    }
+    if let Some(option) = args.turns.given() {
+        return Err(Failure::Usage(format!(
+            "{option} is for a turn loop; give it to the wrapped command itself"
+        ))
+        .into());
+    }
     let agent = match args.agent {
         Some(agent) => agent,
         None => agent_of(program)?,

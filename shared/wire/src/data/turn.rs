@@ -23,6 +23,9 @@ pub struct TurnStart {
     /// Who gave the prompt, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
+    /// Messages that wait for turns of their own, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<u64>,
 }
 
 /// `turn_end`.

@@ -56,6 +56,14 @@ impl Signals {
         })
     }
 
+    /// Signals that are ours, ctrl-c at a terminal too: the agent does not get it.
+    pub(super) fn all() -> std::io::Result<Self> {
+        Ok(Self {
+            at_terminal: false,
+            ..Self::listen()?
+        })
+    }
+
     /// The next signal to hand on.
     pub(super) async fn next(&mut self) -> Signal {
         loop {

@@ -5,6 +5,7 @@
 //! anybody prints before that.
 
 use super::process::Started;
+use muster_domain::effect::ActionKind;
 use muster_domain::family::{EventType, LifecycleKind, OutputKind};
 use muster_domain::names::{RunId, SessionId};
 use muster_domain::time::Timestamp;
@@ -31,8 +32,10 @@ pub(super) struct Session {
     run: RunId,
     turns: StreamTurns,
     lines: u64,
-    /// The name given where the agent gave none.
-    minted: Option<SessionId>,
+    /// The name given before the agent gave one, or in its place.
+    given: Option<SessionId>,
+    /// What it does of what its session is told.
+    carries: &'static [ActionKind],
     held: Vec<(EventType, Timestamp, RawData)>,
 }
 
@@ -42,9 +45,24 @@ impl Session {
             turns: StreamTurns::new(run.clone()),
             run,
             lines: 0,
-            minted: None,
+            given: None,
+            carries: &[],
             held: Vec::new(),
         }
+    }
+
+    /// A run whose session was named for it, and which carries out what that is told.
+    pub(super) fn of(run: RunId, session: SessionId, carries: &'static [ActionKind]) -> Self {
+        Self {
+            given: Some(session),
+            carries,
+            ..Self::new(run)
+        }
+    }
+
+    /// The next turn is `from` somebody, while `unread` more prompts wait.
+    pub(super) fn prompted(&mut self, from: &str, unread: u64) {
+        self.turns.prompted(from, unread);
     }
 
     /// The command runs.
@@ -102,7 +120,7 @@ impl Session {
             command: Some(process.command.clone()),
             status,
             run: Some(self.run.clone()),
-            carries: Vec::new(),
+            carries: self.carries.iter().map(ToString::to_string).collect(),
             session_process: true,
         }
         .to_raw()
@@ -129,11 +147,11 @@ impl Session {
 
     /// A name once given stays: half a run under another would be no run.
     fn name(&self) -> Option<&SessionId> {
-        self.minted.as_ref().or_else(|| self.turns.session())
+        self.given.as_ref().or_else(|| self.turns.session())
     }
 
     fn mint(&mut self) {
-        self.minted = SessionId::new(self.run.as_str()).ok();
+        self.given = SessionId::new(self.run.as_str()).ok();
     }
 }
 
