@@ -43,11 +43,44 @@ fn every_envelope_ever_written_still_decodes() {
     for line in text.lines() {
         let envelope = Envelope::decode(line.as_bytes()).unwrap_or_else(|error| panic!("{error}: {line}"));
         families.insert(envelope.event_type.family());
-        let recorded = decode::recorded(1, Timestamp::default(), line.as_bytes()).unwrap();
+        let recorded = decode::recorded(
+            1,
+            Timestamp::default(),
+            &envelope.subject().to_string(),
+            line.as_bytes(),
+        )
+        .unwrap();
         assert_eq!(recorded.event, decode::event(&envelope));
         assert_eq!(String::from_utf8(envelope.encode().unwrap()).unwrap(), line);
     }
     assert_eq!(families.len(), Family::ALL.len(), "a family has no golden envelope");
+}
+
+/// A hub's permissions say who may publish what, and know nothing of what is in a message.
+#[test]
+fn what_is_published_elsewhere_than_it_says_is_no_event() {
+    let text = read("envelope.v1.jsonl");
+    let all: Vec<Envelope> = text
+        .lines()
+        .map(|line| Envelope::decode(line.as_bytes()).unwrap())
+        .collect();
+    for envelope in &all {
+        let bytes = envelope.encode().unwrap();
+        let own = envelope.subject();
+        assert!(Envelope::decode_at(&own.to_string(), &bytes).is_ok());
+        let elsewhere = all.iter().map(Envelope::subject).filter(|subject| *subject != own);
+        for subject in elsewhere
+            .map(|subject| subject.to_string())
+            .chain([format!("{own}.x"), String::new()])
+        {
+            assert!(
+                Envelope::decode_at(&subject, &bytes).is_err(),
+                "{own} was read at {subject}"
+            );
+            let recorded = decode::recorded(1, Timestamp::default(), &subject, &bytes);
+            assert!(recorded.is_err(), "{own} was folded at {subject}");
+        }
+    }
 }
 
 #[test]

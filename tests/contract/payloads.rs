@@ -53,7 +53,7 @@ fn folded(agent: &str, sent: &Sent<'_>) -> (String, Fact) {
         data: note.attach(serde_json::from_str(hook.text).unwrap()),
     };
     let stored = envelope.encode().unwrap();
-    let recorded = decode::recorded(1, Timestamp::default(), &stored).unwrap();
+    let recorded = decode::recorded(1, Timestamp::default(), &envelope.subject().to_string(), &stored).unwrap();
     assert_eq!(decode::event(&envelope), recorded.event);
     (recorded.event.event_type.kind().to_owned(), recorded.event.fact)
 }
@@ -197,13 +197,13 @@ proptest! {
         let event_type = known[pick.index(known.len())].clone();
         let envelope = crate::envelopes::of(event_type.clone(), &data.to_string());
         let stored = envelope.encode().unwrap();
-        let recorded = decode::recorded(1, Timestamp::default(), &stored).unwrap();
+        let recorded = decode::recorded(1, Timestamp::default(), &envelope.subject().to_string(), &stored).unwrap();
         prop_assert_eq!(recorded.event.event_type, event_type);
     }
 
     #[test]
     fn reading_an_envelope_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = decode::recorded(1, Timestamp::default(), &bytes);
+        let _ = decode::recorded(1, Timestamp::default(), "agent.hook.pre_tool_use.web-01.s", &bytes);
     }
 
     #[test]
@@ -216,7 +216,7 @@ proptest! {
         .unwrap();
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        let _ = decode::recorded(1, Timestamp::default(), &bytes);
+        let _ = decode::recorded(1, Timestamp::default(), "agent.hook.pre_tool_use.web-01.s", &bytes);
     }
 
     #[test]

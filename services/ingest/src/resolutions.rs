@@ -6,10 +6,10 @@
 use crate::answers::Decision;
 use crate::effects::Effects;
 use crate::presence::Standing;
-use muster_bus::Bus;
 use muster_bus::consume::Delivery;
 use muster_bus::migrate::{self, MigrateError};
 use muster_bus::read::ReadError;
+use muster_bus::{Bus, Stored};
 use muster_domain::approval::{By, Fallback, Outcome, Scope};
 use muster_domain::family::{EffectKind, EventType};
 use muster_domain::ids::EventId;
@@ -225,7 +225,7 @@ impl Follow {
     }
 
     async fn take(&self, delivery: Delivery, fresh: bool) {
-        match read(&delivery.stored.payload) {
+        match read(&delivery.stored) {
             Ok(Said::Answer(ask, answer)) => self.resolutions.take(ask, *answer),
             Ok(Said::Effect(kind, envelope)) => return self.effects.take(kind, &envelope, delivery, fresh).await,
             Ok(Said::Other) => {}
@@ -245,8 +245,8 @@ enum Said {
     Other,
 }
 
-fn read(payload: &[u8]) -> anyhow::Result<Said> {
-    let envelope = Envelope::decode(payload)?;
+fn read(stored: &Stored) -> anyhow::Result<Said> {
+    let envelope = stored.envelope()?;
     if let EventType::Effect(kind) = envelope.event_type {
         return Ok(Said::Effect(kind, Box::new(envelope)));
     }

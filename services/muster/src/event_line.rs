@@ -16,7 +16,7 @@ const SESSION: usize = 8;
 /// Time, sequence, host, session, type, and what it says.
 pub(crate) fn of(stored: &Stored) -> String {
     let head = format!("{} {:>7}", format::clock(stored.at), stored.seq);
-    match Envelope::decode(&stored.payload) {
+    match stored.envelope() {
         Ok(envelope) => format!("{head} {}", body(&envelope)),
         Err(error) => format!(
             "{head} {} cannot be read: {error}",

@@ -123,11 +123,12 @@ async fn lost(reader: &mut Reader, mut error: ReadError, condition: &Condition) 
 
 /// Reads an event. Folding must not stop for one foreign message; it stays in the log for whoever wants to look.
 fn read(stored: &Stored) -> Event {
-    let recorded = decode::recorded(stored.seq, stored.at, &stored.payload).inspect_err(|error| {
-        let (seq, subject) = (stored.seq, stored.subject_text());
-        let error = error as &dyn std::error::Error;
-        tracing::warn!(seq, subject, error, "an event cannot be read and is passed over");
-    });
+    let recorded =
+        decode::recorded(stored.seq, stored.at, stored.subject_text(), &stored.payload).inspect_err(|error| {
+            let (seq, subject) = (stored.seq, stored.subject_text());
+            let error = error as &dyn std::error::Error;
+            tracing::warn!(seq, subject, error, "an event cannot be read and is passed over");
+        });
     Event {
         seq: stored.seq,
         recorded: recorded.ok(),

@@ -35,9 +35,9 @@ pub fn event(envelope: &Envelope) -> Event {
 /// What a message of the log says; its payload is read in place.
 ///
 /// # Errors
-/// [`DecodeError`] when the bytes are no envelope, or of a type that a newer version brought.
-pub fn recorded(seq: u64, at: Timestamp, bytes: &[u8]) -> Result<Recorded, DecodeError> {
-    let (document, event_type) = Document::read(bytes)?;
+/// [`DecodeError`] when the bytes are no envelope, or of a type that a newer version brought, or not of this subject.
+pub fn recorded(seq: u64, at: Timestamp, subject: &str, bytes: &[u8]) -> Result<Recorded, DecodeError> {
+    let (document, event_type) = Document::read_at(subject, bytes)?;
     let event = Event {
         id: document.id,
         origin: document.origin(),

@@ -65,6 +65,9 @@ pub enum DecodeError {
     /// CloudEvents in a version this crate does not speak.
     #[error("CloudEvents {0:?} is not 1.0")]
     SpecVersion(String),
+    /// It says to be what may not be published where it was: who may publish a subject is all that is known of its author.
+    #[error("it is no event of the subject it was published to")]
+    Elsewhere,
 }
 
 /// The document, field for field.
@@ -115,6 +118,16 @@ impl<'a> Document<'a> {
             return Err(DecodeError::SpecVersion(document.specversion.into_owned()));
         }
         let event_type = EventType::parse(&document.event_type)?;
+        Ok((document, event_type))
+    }
+
+    /// Reads what was published to `subject`, which has to be its own.
+    pub(crate) fn read_at(subject: &str, bytes: &'a [u8]) -> Result<(Self, EventType), DecodeError> {
+        let (document, event_type) = Self::read(bytes)?;
+        let (host, session) = (document.host.as_ref(), document.subject.as_ref());
+        if !crate::subject::is_of(subject, &event_type, host, session) {
+            return Err(DecodeError::Elsewhere);
+        }
         Ok((document, event_type))
     }
 
@@ -169,13 +182,24 @@ impl Envelope {
         })
     }
 
-    /// Reads a document.
+    /// Reads a document, wherever it comes from.
     ///
     /// # Errors
     /// [`DecodeError`] says what is wrong with it.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let (document, event_type) = Document::read(bytes)?;
-        Ok(Self {
+        Document::read(bytes).map(Self::of)
+    }
+
+    /// Reads what was published to `subject`.
+    ///
+    /// # Errors
+    /// [`DecodeError`], also when this is not the subject of what it says to be.
+    pub fn decode_at(subject: &str, bytes: &[u8]) -> Result<Self, DecodeError> {
+        Document::read_at(subject, bytes).map(Self::of)
+    }
+
+    fn of((document, event_type): (Document<'_>, EventType)) -> Self {
+        Self {
             id: document.id,
             origin: document.origin(),
             source: document.source.into_owned(),
@@ -190,6 +214,6 @@ impl Envelope {
             correlation: document.correlationid,
             traceparent: document.traceparent,
             data: document.data.to_owned(),
-        })
+        }
     }
 }

@@ -102,6 +102,23 @@ impl fmt::Display for Subject {
     }
 }
 
+/// Whether `text` is the subject of an event of this type, about this host and session. Asked of every event of a replay, so
+/// nothing is made for it.
+pub(crate) fn is_of(text: &str, of: &EventType, host: Option<&HostName>, session: Option<&SessionId>) -> bool {
+    let (area, topic) = of.family().tokens();
+    let mut tokens = text.split('.');
+    let family = tokens.next() == Some(area) && tokens.next() == Some(topic);
+    let named = |token: Option<&str>, name: Option<&str>| match name {
+        None => token == Some(token::NONE),
+        Some(name) => token.is_some_and(|token| token::is_of(token, name)),
+    };
+    family
+        && tokens.next() == Some(of.kind())
+        && named(tokens.next(), host.map(HostName::as_str))
+        && named(tokens.next(), session.map(SessionId::as_str))
+        && tokens.next().is_none()
+}
+
 /// Which events somebody wants to see. What is not set matches anything.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Filter {

@@ -24,6 +24,15 @@ pub fn encode(text: &str) -> String {
     token
 }
 
+/// Whether `token` is that of `text`, without making it.
+pub fn is_of(token: &str, text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if text != NONE && text.bytes().all(plain) {
+        return token == text;
+    }
+    token == encode(text)
+}
+
 /// The text of `token`; `None` when [`encode`] could not have made it.
 pub fn decode(token: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(token.len());

@@ -126,7 +126,7 @@ impl Forward {
                 bail!("the hub went away");
             }
             let message = reader.next().await?;
-            let Ok(envelope) = Envelope::decode(&message.payload) else {
+            let Ok(envelope) = message.envelope() else {
                 continue;
             };
             if let Some(origin) = envelope.origin

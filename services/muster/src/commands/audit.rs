@@ -92,7 +92,7 @@ async fn walk(bus: &Bus, stream: &StreamState, live: AuditDigest) -> anyhow::Res
         if position > live.at_seq {
             break;
         }
-        match decode::recorded(stored.seq, stored.at, &stored.payload) {
+        match decode::recorded(stored.seq, stored.at, stored.subject_text(), &stored.payload) {
             Ok(recorded) => {
                 let applied = fleet.apply(&recorded);
                 audit.observe(&recorded, applied);

@@ -5,7 +5,7 @@ use muster_bus::{Bus, Stored};
 use muster_domain::family::{EventType, Family, KindToken};
 use muster_domain::names::{AgentName, HostName, SessionId};
 use muster_runtime::exit::Failure;
-use muster_wire::{Envelope, Filter};
+use muster_wire::Filter;
 use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -170,9 +170,7 @@ impl Selected {
     /// Prints an event that is among those to show: for programs whole, as it is stored.
     pub(crate) fn print(&self, stored: &Stored, json: bool) {
         if let Some(agent) = &self.agent {
-            let of = Envelope::decode(&stored.payload)
-                .ok()
-                .and_then(|envelope| envelope.agent);
+            let of = stored.envelope().ok().and_then(|envelope| envelope.agent);
             if of.as_ref() != Some(agent) {
                 return;
             }

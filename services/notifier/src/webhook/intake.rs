@@ -120,7 +120,7 @@ async fn settle(delivery: Delivery, entries: Arc<Vec<(Arc<Endpoint>, Notices)>>,
 
 impl Book {
     async fn enter_all(&self, stored: &Stored, wanting: &[&(Arc<Endpoint>, Notices)]) -> Result<(), EnterError> {
-        let envelope = match Envelope::decode(&stored.payload) {
+        let envelope = match stored.envelope() {
             Ok(envelope) => envelope,
             Err(error) => {
                 tracing::error!(%error, seq = stored.seq, "an event cannot be read, so nobody is told of it");

@@ -19,7 +19,7 @@ async fn replayed(hub: &Hub, digest: &AuditDigest) -> String {
     let mut reader = hub.bus.read(topology::EVENTS, &[], Start::First);
     while fleet.watermark() < digest.at_seq {
         let stored = reader.next().await.unwrap();
-        let recorded = decode::recorded(stored.seq, stored.at, &stored.payload).unwrap();
+        let recorded = decode::recorded(stored.seq, stored.at, stored.subject_text(), &stored.payload).unwrap();
         let _ = fleet.apply(&recorded);
     }
     muster_wire::snapshot::digest(&fleet).unwrap()

@@ -3,8 +3,9 @@
 use async_nats::{HeaderMap, Message, Subject as Text};
 use bytes::Bytes;
 use muster_domain::time::Timestamp;
-use muster_wire::Subject;
+use muster_wire::envelope::DecodeError;
 use muster_wire::subject::SubjectError;
+use muster_wire::{Envelope, Subject};
 use time::OffsetDateTime;
 
 /// A message with its place in the log.
@@ -42,6 +43,14 @@ impl Stored {
     /// [`SubjectError`] when it is no event's subject.
     pub fn subject(&self) -> Result<Subject, SubjectError> {
         Subject::parse(&self.subject)
+    }
+
+    /// The event it holds.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when it is none, or not one that belongs where it was published.
+    pub fn envelope(&self) -> Result<Envelope, DecodeError> {
+        Envelope::decode_at(&self.subject, &self.payload)
     }
 
     /// One of its headers.

@@ -63,9 +63,10 @@ fn fleet() -> Fleet {
         ("agent.hook.stop", r#"{"prompt_id":"p","muster":{"run":"r"}}"#),
     ];
     for (seq, (kind, data)) in (1..).zip(events) {
-        let bytes = envelope(seq, kind, data).encode().unwrap();
+        let envelope = envelope(seq, kind, data);
+        let (subject, bytes) = (envelope.subject().to_string(), envelope.encode().unwrap());
         let at = Timestamp::from_millis(1_000 * i64::try_from(seq).unwrap());
-        let _ = fleet.apply(&decode::recorded(seq, at, &bytes).unwrap());
+        let _ = fleet.apply(&decode::recorded(seq, at, &subject, &bytes).unwrap());
     }
     fleet
 }

@@ -24,7 +24,7 @@ fn folded(conclusion: Conclusion) -> (Envelope, Fact) {
     );
     assert_eq!(sent.causation, Some(cause));
     let bytes = sent.encode().unwrap();
-    let fact = decode::recorded(1, Timestamp::from_millis(6), &bytes)
+    let fact = decode::recorded(1, Timestamp::from_millis(6), &sent.subject().to_string(), &bytes)
         .unwrap()
         .event
         .fact;

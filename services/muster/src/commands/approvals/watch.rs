@@ -8,7 +8,7 @@ use muster_domain::approval::{ApprovalId, Stage};
 use muster_domain::family::Family;
 use muster_wire::api::{ApprovalRow, ApprovalsListRequest, Position, ResolutionRow};
 use muster_wire::data::approval::{ApprovalRequired, ApprovalResolved};
-use muster_wire::{Envelope, Filter, topology};
+use muster_wire::{Filter, topology};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -46,7 +46,7 @@ pub(super) async fn run(
 
 /// The approval as this event leaves it.
 fn change(stored: &Stored, known: &mut BTreeMap<ApprovalId, ApprovalRow>) -> Option<ApprovalRow> {
-    let envelope = Envelope::decode(&stored.payload).ok()?;
+    let envelope = stored.envelope().ok()?;
     let data = envelope.data.get();
     if envelope.event_type.family() == Family::ApprovalRequired {
         let required: ApprovalRequired = serde_json::from_str(data).ok()?;

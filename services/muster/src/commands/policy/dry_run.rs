@@ -51,7 +51,7 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             break;
         }
         progress.inc(1);
-        match Envelope::decode(&stored.payload) {
+        match stored.envelope() {
             Ok(envelope) => judge(&policies, stored.seq, stored.at, &envelope, &mut tally),
             Err(_) => tally.unreadable += 1,
         }
