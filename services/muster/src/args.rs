@@ -74,6 +74,22 @@ pub(crate) enum Command {
     Policy(commands::policy::Args),
     /// Agents that keep failing, and when they may be run again
     Circuit(commands::circuit::Args),
+    /// Who works on which workspace: begin, keep, end or take over work
+    Lease(commands::lease::Args),
+    /// What has to be passed, in order, before leased work goes on
+    Gate(commands::guards::GateArgs),
+    /// What waits for somebody in leased work
+    Escalation(commands::guards::EscalationArgs),
+    /// What leased work leaves to whoever goes on with it
+    Handoff(commands::handoff::Args),
+    /// What is needed to go on with work that is interrupted
+    Recovery(commands::handoff::RecoveryArgs),
+    /// Whether a session shall go on with the context it has
+    Context(commands::checkpoint::ContextArgs),
+    /// How work stands, in the middle of it
+    Checkpoint(commands::checkpoint::Args),
+    /// How work stands at its end, and whether it can be left
+    Closeout(commands::checkpoint::Args),
     /// Every event as it is stored
     Tail(commands::tail::Args),
     /// What happened, again, in its own rhythm or faster

@@ -3,12 +3,16 @@
 pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod budget;
+pub(crate) mod checkpoint;
 pub(crate) mod circuit;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod effects;
 pub(crate) mod enroll;
+pub(crate) mod guards;
+pub(crate) mod handoff;
 pub(crate) mod hold;
+pub(crate) mod lease;
 pub(crate) mod mcp;
 pub(crate) mod migrate;
 pub(crate) mod policy;
@@ -23,6 +27,7 @@ pub(crate) mod up;
 use crate::args::{Command, Invocation};
 use clap::Parser;
 use muster_runtime::exit;
+use muster_wire::subject::Operation;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -72,6 +77,14 @@ async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Budget(args) => budget::run(args, global).await,
         Command::Policy(args) => Box::pin(policy::run(args, global)).await,
         Command::Circuit(args) => circuit::run(args, global).await,
+        Command::Lease(args) => lease::run(args, global).await,
+        Command::Gate(args) => guards::gate(args, global).await,
+        Command::Escalation(args) => guards::escalation(args, global).await,
+        Command::Handoff(args) => handoff::run(args, global).await,
+        Command::Recovery(args) => handoff::recovery(args, global).await,
+        Command::Context(args) => checkpoint::context(args, global).await,
+        Command::Checkpoint(args) => checkpoint::run(args, Operation::CheckpointsEvaluate, global).await,
+        Command::Closeout(args) => checkpoint::run(args, Operation::CheckpointsCloseout, global).await,
         Command::Tail(args) => tail::run(args, global).await,
         Command::Replay(args) => replay::run(args, global).await,
         Command::Run(args) => Box::pin(run::run(args, global)).await,

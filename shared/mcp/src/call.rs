@@ -49,6 +49,7 @@ impl Call<'_> {
             Does::SessionList => six::session_list(self.asker, self.who, arguments).await?,
             Does::SessionStatus => six::session_status(self.asker, self.who, arguments).await?,
             Does::SpanTree => self.span_tree(arguments.read()?).await?,
+            Does::Ccd(group) => group.run(self.asker, self.who, arguments).await?,
             Does::MemoryProtect => six::memory_protect(arguments)?,
             Does::HookEvent => self.hook_event(arguments.read()?).await?,
             Does::PermissionPrompt => self.permission_prompt(arguments.read()?).await?,

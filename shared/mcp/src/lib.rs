@@ -13,6 +13,7 @@
 mod arguments;
 mod asker;
 mod call;
+mod ccd;
 mod host;
 mod http;
 mod server;

@@ -3,6 +3,7 @@
 //! A tool over an operation takes the operation's request as its arguments, by the schema that stands beside the request in
 //! `muster-wire`. The others are listed with their schema here.
 
+use crate::ccd::Group;
 use muster_wire::schema;
 use muster_wire::subject::{Operation, Role};
 use rmcp::model::{self, ToolAnnotations};
@@ -29,6 +30,8 @@ pub(crate) enum Does {
     SessionStatus,
     /// The spans of one session.
     SpanTree,
+    /// One of CCD's tools, with commands of its own.
+    Ccd(Group),
     /// What a context's fill asks for.
     MemoryProtect,
     /// Takes a hook.
@@ -83,6 +86,36 @@ const FURTHER: &[Tool] = &[
         description: "The turns of one session as trees of spans, with the cost of each subtree.",
         does: Does::SpanTree,
     },
+    Tool {
+        name: "ccd_session_lifecycle",
+        description: "Start, keep, clear or take over work on a workspace.",
+        does: Does::Ccd(Group::Lifecycle),
+    },
+    Tool {
+        name: "ccd_session_gates",
+        description: "What has to be passed, in order, before work goes on.",
+        does: Does::Ccd(Group::Gates),
+    },
+    Tool {
+        name: "ccd_escalation",
+        description: "What waits for somebody in leased work.",
+        does: Does::Ccd(Group::Escalation),
+    },
+    Tool {
+        name: "ccd_recovery",
+        description: "Leave what is needed to go on with work that is interrupted.",
+        does: Does::Ccd(Group::Recovery),
+    },
+    Tool {
+        name: "ccd_state",
+        description: "How work stands, its handoff, and whether an action may happen.",
+        does: Does::Ccd(Group::State),
+    },
+    Tool {
+        name: "ccd_context",
+        description: "Whether to go on with the context there is.",
+        does: Does::Ccd(Group::Context),
+    },
 ];
 
 /// Every tool, in the order in which they are listed.
@@ -116,7 +149,7 @@ impl Tool {
             Does::SessionList => Some(Operation::SessionsList),
             Does::SessionStatus => Some(Operation::SessionsStatus),
             Does::SpanTree => Some(Operation::SessionsDetail),
-            Does::MemoryProtect | Does::HookEvent | Does::PermissionPrompt => None,
+            Does::Ccd(_) | Does::MemoryProtect | Does::HookEvent | Does::PermissionPrompt => None,
         }
     }
 
@@ -135,6 +168,7 @@ impl Tool {
         let count = |of: &str| json!({"type": "integer", "minimum": 0, "description": of});
         match self.does {
             Does::Operation(operation) => schema::request(operation).unwrap_or_else(|| schema::object(json!({}), &[])),
+            Does::Ccd(group) => group.schema(),
             Does::SessionList => schema::object(json!({}), &[]),
             Does::SessionStatus => schema::object(json!({"session_id": session}), &["session_id"]),
             Does::SpanTree => schema::object(json!({"id": session}), &["id"]),

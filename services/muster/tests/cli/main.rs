@@ -4,6 +4,7 @@
 mod answering;
 mod asking;
 mod demo;
+mod leases;
 mod mcp;
 mod place;
 mod racing;

@@ -13,14 +13,14 @@ const NOW: &str = "2026-07-28";
 const BEFORE: &str = "2025-11-25";
 
 /// `muster mcp`, line by line.
-struct Talk {
+pub(crate) struct Talk {
     child: Child,
     stdin: ChildStdin,
     lines: Receiver<String>,
 }
 
 impl Talk {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -50,7 +50,7 @@ impl Talk {
         serde_json::from_str(&self.lines.recv_timeout(SOON).unwrap()).unwrap()
     }
 
-    fn ask(&mut self, message: &Value) -> Value {
+    pub(crate) fn ask(&mut self, message: &Value) -> Value {
         self.say(message);
         let answer = self.hear();
         assert_eq!(answer["id"], message["id"], "{answer}");
@@ -58,7 +58,7 @@ impl Talk {
     }
 
     /// It ends when its input does, and says nothing more.
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         drop(self.stdin);
         assert!(self.child.wait().unwrap().success());
         assert!(self.lines.recv_timeout(SOON).is_err());
@@ -78,7 +78,7 @@ fn request(id: u32, method: &str, params: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 
-fn call(id: u32, tool: &str, arguments: Value) -> Value {
+pub(crate) fn call(id: u32, tool: &str, arguments: Value) -> Value {
     request(
         id,
         "tools/call",
@@ -92,14 +92,14 @@ fn initialize(id: u32) -> Value {
 }
 
 /// What a tool answered; it is JSON where the call succeeded.
-fn told(answer: &Value) -> Value {
+pub(crate) fn told(answer: &Value) -> Value {
     let result = &answer["result"];
     assert_eq!(result["isError"], false, "{answer}");
     assert_eq!(result["content"].as_array().map(Vec::len), Some(1), "{answer}");
     serde_json::from_str(result["content"][0]["text"].as_str().unwrap()).unwrap()
 }
 
-fn refusal(answer: &Value) -> String {
+pub(crate) fn refusal(answer: &Value) -> String {
     assert_eq!(answer["result"]["isError"], true, "{answer}");
     answer["result"]["content"][0]["text"].as_str().unwrap().to_owned()
 }

@@ -92,53 +92,53 @@ operations! {
     /// One session with turns, spans and paged events.
     SessionsDetail = "sessions"."detail", Viewer, tool "session_detail", cli "sessions show";
     /// Who works on which workspace.
-    SessionsLeases = "sessions"."leases", Viewer, tool "lease_list";
+    SessionsLeases = "sessions"."leases", Viewer, tool "lease_list", cli "lease list";
     /// Begins work on a workspace, or goes on with it.
-    SessionsStart = "sessions"."start", Agent;
+    SessionsStart = "sessions"."start", Agent, cli "lease start";
     /// Keeps a program's work.
-    SessionsHeartbeat = "sessions"."heartbeat", Agent;
+    SessionsHeartbeat = "sessions"."heartbeat", Agent, cli "lease heartbeat";
     /// Ends work.
-    SessionsClear = "sessions"."clear", Agent;
+    SessionsClear = "sessions"."clear", Agent, cli "lease clear";
     /// Takes work over from a program that does not keep it.
-    SessionsTakeover = "sessions"."takeover", Agent;
+    SessionsTakeover = "sessions"."takeover", Agent, cli "lease takeover";
     /// What the work of a workspace left to whoever goes on with it.
-    HandoffsGet = "handoffs"."get", Viewer, tool "handoff_get";
+    HandoffsGet = "handoffs"."get", Viewer, tool "handoff_get", cli "handoff show";
     /// Leaves a handoff to whoever goes on with leased work.
-    HandoffsWrite = "handoffs"."write", Agent, tool "handoff_write";
+    HandoffsWrite = "handoffs"."write", Agent, tool "handoff_write", cli "handoff write";
     /// Leaves what is needed to go on with leased work that is interrupted.
-    RecoveriesWrite = "recoveries"."write", Agent, tool "recovery_write";
+    RecoveriesWrite = "recoveries"."write", Agent, tool "recovery_write", cli "recovery write";
     /// Whether a session shall go on with the context it has.
-    ContextCheck = "context"."check", Agent, tool "context_check";
+    ContextCheck = "context"."check", Agent, tool "context_check", cli "context check";
     /// How work stands, in the middle of it.
-    CheckpointsEvaluate = "checkpoints"."evaluate", Agent, tool "checkpoint_evaluate";
+    CheckpointsEvaluate = "checkpoints"."evaluate", Agent, tool "checkpoint_evaluate", cli "checkpoint";
     /// How work stands at its end, and whether it can be left.
-    CheckpointsCloseout = "checkpoints"."closeout", Agent, tool "checkpoint_closeout";
+    CheckpointsCloseout = "checkpoints"."closeout", Agent, tool "checkpoint_closeout", cli "closeout";
     /// What waits for somebody in leased work.
-    EscalationsList = "escalations"."list", Viewer, tool "escalation_list";
+    EscalationsList = "escalations"."list", Viewer, tool "escalation_list", cli "escalation list";
     /// Says that something waits for somebody; a blocking one stops what policy is asked for.
-    EscalationsSet = "escalations"."set", Agent, tool "escalation_set";
+    EscalationsSet = "escalations"."set", Agent, tool "escalation_set", cli "escalation set";
     /// Says that it does no longer.
-    EscalationsClear = "escalations"."clear", Agent, tool "escalation_clear";
+    EscalationsClear = "escalations"."clear", Agent, tool "escalation_clear", cli "escalation clear";
     /// The execution gates of leased work, and the first that is not passed.
-    GatesList = "gates"."list", Viewer, tool "gate_list";
+    GatesList = "gates"."list", Viewer, tool "gate_list", cli "gate list";
     /// Other gates in place of those there are.
-    GatesReplace = "gates"."replace", Agent, tool "gate_replace";
+    GatesReplace = "gates"."replace", Agent, tool "gate_replace", cli "gate replace";
     /// Gates where there are none.
-    GatesSeed = "gates"."seed", Agent, tool "gate_seed";
+    GatesSeed = "gates"."seed", Agent, tool "gate_seed", cli "gate seed";
     /// How far one gate is.
-    GatesSetStatus = "gates"."set_status", Agent, tool "gate_set_status";
+    GatesSetStatus = "gates"."set_status", Agent, tool "gate_set_status", cli "gate set";
     /// Passes the first gate that is not passed.
-    GatesAdvance = "gates"."advance", Agent, tool "gate_advance";
+    GatesAdvance = "gates"."advance", Agent, tool "gate_advance", cli "gate advance";
     /// Takes all gates away.
-    GatesClear = "gates"."clear", Agent, tool "gate_clear";
+    GatesClear = "gates"."clear", Agent, tool "gate_clear", cli "gate clear";
     /// Hosts.
     HostsList = "hosts"."list", Viewer, tool "host_list";
     /// The digest of the folded state at a position, for audits.
     AuditDigest = "audit"."digest", Viewer, cli "audit";
     /// The rules in force.
-    PolicyShow = "policy"."show", Viewer, tool "policy_show";
+    PolicyShow = "policy"."show", Viewer, tool "policy_show", cli "policy show";
     /// Rules into force, in place of others.
-    PolicyActivate = "policy"."activate", Operator;
+    PolicyActivate = "policy"."activate", Operator, cli "policy activate";
     /// Whether an action may happen.
     PolicyCheck = "policy"."check", Agent, tool "policy_check";
     /// What waits for somebody's answer, paged and filtered.
