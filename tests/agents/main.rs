@@ -4,10 +4,12 @@
 mod approvals;
 mod circuit;
 mod hold;
+mod leader;
 mod mcp;
 mod parts;
 mod place;
 mod policy;
+mod turns;
 
 use muster_testkit::model::{Rule, ScriptedModel, Step};
 use muster_testkit::tmux::Tmux;

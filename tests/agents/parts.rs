@@ -8,8 +8,9 @@ use muster_testkit::nats::TestServer;
 use muster_testkit::process::bin;
 use muster_tests::{Service, WITHIN};
 use serde_json::{Value, json};
+use std::fs::Permissions;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -29,7 +30,39 @@ pub(crate) struct Parts {
 impl Parts {
     /// Starts everything for a user whose Claude Code reports to it.
     pub(crate) async fn start(orchestrators: usize) -> Self {
+        Self::with(orchestrators, tempfile::tempdir().expect("a folder"), &[]).await
+    }
+
+    /// The same with a template by the name `worker`, of an agent that `model` leads.
+    pub(crate) async fn spawning(model: &ScriptedModel) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
+        let home = dir.path().join("worker");
+        std::fs::create_dir(&home).expect("a folder");
+        let claude = Claude::new(&home, dir.path(), model.url()).command();
+        let set = claude.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        let set: Vec<String> = set
+            .map(|(name, value)| format!("export {}='{}'\n", name.display(), value.display()))
+            .collect();
+        let program = dir.path().join("claude");
+        let script = format!(
+            "#!/bin/sh\n{}exec {} \"$@\"\n",
+            set.concat(),
+            claude.get_program().display()
+        );
+        std::fs::write(&program, script).expect("a program");
+        std::fs::set_permissions(&program, Permissions::from_mode(0o700)).expect("a program");
+        let template = |key: &str, value: &str| (format!("SPAWN__TEMPLATES__WORKER__{key}"), value.to_owned());
+        let own = [
+            template("CWD", &dir.path().join("project").display().to_string()),
+            template("AGENT_PROGRAM", &program.display().to_string()),
+            template("PERMISSION_MODE", "bypassPermissions"),
+            template("PROMPT_PREFIX", "Be brief."),
+            ("SPAWN__PROGRAM".to_owned(), bin("muster").display().to_string()),
+        ];
+        Self::with(0, dir, &own).await
+    }
+
+    async fn with(orchestrators: usize, dir: TempDir, ingest: &[(String, String)]) -> Self {
         let (home, project) = (dir.path().join("home"), dir.path().join("project"));
         std::fs::create_dir_all(home.join(".claude")).expect("a folder");
         std::fs::create_dir(&project).expect("a folder");
@@ -49,10 +82,11 @@ impl Parts {
             .expect("the hub is there");
         let prepared = migrate::migrate(&bus, &muster_tests::sizing(), migrate::Shrink::Refuse).await;
         prepared.expect("the hub is prepared");
-        let own = [
+        let mut own = vec![
             ("HOST__NAME", "web-01".to_owned()),
             ("SOCKET__PATH", socket.display().to_string()),
         ];
+        own.extend(ingest.iter().map(|(key, value)| (key.as_str(), value.clone())));
         let mut parts = Self {
             ingest: Service::start("muster-ingest", "ingest", dir.path(), &nats, &own),
             orchestrators: Vec::new(),
@@ -139,6 +173,20 @@ impl Parts {
         claude.env("MUSTER_SOCKET", &self.socket);
         claude.args(["--permission-mode", "default"]);
         claude
+    }
+
+    /// The agent under a turn loop, which asks for nothing.
+    pub(crate) fn turn_loop(&self, model: &ScriptedModel, args: &[&str]) -> Command {
+        let claude = self.claude(model);
+        let mut run = Command::new(bin("muster"));
+        run.env_clear()
+            .envs(claude.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .current_dir(&self.project);
+        run.args(["run", "--agent", "claude-code", "--program"])
+            .arg(claude.get_program())
+            .args(args);
+        run.args(["--", "--permission-mode", "bypassPermissions"]);
+        run
     }
 
     /// The file that the scripted agent wants to make.
