@@ -1,5 +1,6 @@
 //! Questions, answered from the state. Pure but for a page of events, which is read from the log.
 
+mod alerts;
 mod approvals;
 mod budgets;
 mod circuits;
@@ -124,6 +125,7 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
         Operation::PolicyShow => read(body).and_then(|request| asked.reply(policy::show(fleet, request))),
         Operation::PolicyActivate => return after(read(body).and_then(|request| policy::activate(asked, request))),
         Operation::PolicyCheck => return after(read(body).and_then(|request| policy::check(asked, &request))),
+        Operation::AlertsList => read(body).and_then(|request| asked.reply(alerts::list(fleet, &request))),
         Operation::ApprovalsList => read(body).and_then(|request| asked.reply(approvals::list(fleet, &request))),
         Operation::ApprovalsGet => read(body).and_then(|request| asked.reply(approvals::get(fleet, &request)?)),
         Operation::ApprovalsResolve => return after(read(body).and_then(|request| approvals::resolve(asked, request))),

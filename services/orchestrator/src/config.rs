@@ -1,5 +1,8 @@
 //! Configuration: one section a part. `config.default.toml` is its manual.
 
+mod alerts;
+
+use alerts::Alerts;
 use muster_domain::{approval, budget, circuit, delegation, fleet, memory};
 use muster_runtime::config::HumanDuration;
 use muster_runtime::exit::Failure;
@@ -29,6 +32,8 @@ pub struct Config {
     pub budgets: Budgets,
     /// How full contexts are.
     pub memory: Memory,
+    /// When somebody should look.
+    pub alerts: Alerts,
     /// Work that sessions hand to agents.
     pub delegations: Delegations,
     /// Who may decide.
@@ -248,6 +253,7 @@ impl Config {
                 warn_percent: self.budgets.warn_percent,
             },
             memory: self.memory.settings(),
+            alerts: self.alerts.settings(),
         }
     }
 

@@ -70,6 +70,7 @@ impl App {
     pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         let drain = context.drain.clone();
         config.memory.check()?;
+        config.alerts.check()?;
         let grace = config.shutdown.grace.get();
         let listener = TcpListener::bind(config.http.listen)
             .await

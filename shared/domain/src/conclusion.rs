@@ -3,6 +3,7 @@
 //! A draft has no id and no time of its own: both replicas of one state draw the same draft from the same cause, and the id
 //! that is made of its [`Draft::identity`] makes a second write of it a duplicate.
 
+use crate::alert::AlertFact;
 use crate::approval::ApprovalFact;
 use crate::budget;
 use crate::checkpoint::CheckpointFact;
@@ -10,8 +11,7 @@ use crate::circuit;
 use crate::context::ContextFact;
 use crate::delegation::DelegationFact;
 use crate::effect::EffectFact;
-use crate::fact::Recorded;
-use crate::family::{AlertKind, CircuitKind, EventType, RuntimeHostKind, StatusKind};
+use crate::family::{CircuitKind, EventType, RuntimeHostKind, StatusKind};
 use crate::fleet::SessionKey;
 use crate::hold;
 use crate::ids::EventId;
@@ -53,18 +53,8 @@ pub enum Conclusion {
     Hold(hold::Change),
     /// Of a budget.
     Budget(budget::Change),
-    /// Somebody should look.
-    AlertRaised {
-        /// What makes two alerts the same.
-        key: String,
-        /// One line for people.
-        summary: String,
-    },
-    /// It is as it should be again.
-    AlertCleared {
-        /// Which.
-        key: String,
-    },
+    /// Somebody should look, or no longer.
+    Alert(AlertFact),
     /// Of a session's context.
     Memory(MemoryFact),
     /// A host's presence began.
@@ -161,17 +151,6 @@ impl Draft {
         }
     }
 
-    pub(crate) fn alert(recorded: &Recorded, key: String, summary: String) -> Self {
-        Self {
-            host: recorded.event.host.clone(),
-            session: None,
-            agent: None,
-            profile: None,
-            conclusion: Conclusion::AlertRaised { key, summary },
-            cause: Cause::Event(recorded.event.id),
-        }
-    }
-
     /// Family and kind of the event it becomes.
     pub const fn event_type(&self) -> EventType {
         match &self.conclusion {
@@ -182,8 +161,7 @@ impl Draft {
             Conclusion::Policy(fact) => fact.event_type(),
             Conclusion::Hold(change) => change.event_type(),
             Conclusion::Budget(change) => change.event_type(),
-            Conclusion::AlertRaised { .. } => EventType::Alert(AlertKind::Raised),
-            Conclusion::AlertCleared { .. } => EventType::Alert(AlertKind::Cleared),
+            Conclusion::Alert(fact) => fact.event_type(),
             Conclusion::Memory(fact) => fact.event_type(),
             Conclusion::HostAdded => EventType::RuntimeHost(RuntimeHostKind::Added),
             Conclusion::HostLost => EventType::RuntimeHost(RuntimeHostKind::Lost),
@@ -204,7 +182,7 @@ impl Draft {
         let own;
         let what = match &self.conclusion {
             Conclusion::StateChanged { to, .. } => to.as_str(),
-            Conclusion::AlertRaised { key, .. } | Conclusion::AlertCleared { key } => key,
+            Conclusion::Alert(fact) => fact.key(),
             Conclusion::Memory(fact) => {
                 own = fact.identity();
                 &own

@@ -2,6 +2,7 @@
 //!
 //! Neither changes state. Each gives conclusions, and those change state when they are read back from the log.
 
+use crate::alert;
 use crate::approval;
 use crate::circuit;
 use crate::conclusion::{Cause, Conclusion, Draft};
@@ -36,6 +37,7 @@ pub fn due(fleet: &Fleet) -> Option<Timestamp> {
         memory::due(fleet),
         delegation::due(fleet),
         effect::due(fleet),
+        alert::due(fleet),
     ];
     dues.into_iter().flatten().min()
 }
@@ -71,6 +73,7 @@ pub fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp) -> Vec<Draft> {
     effect::expire(fleet, overlay, now, &mut drafts);
     drafts.extend(hold::expire(fleet, overlay, now));
     memory::expire(fleet, overlay, now, &mut drafts);
+    alert::expire(fleet, overlay, now, &mut drafts);
     drafts
 }
 

@@ -101,6 +101,8 @@ pub struct Hook {
     pub permission_mode: Option<String>,
     /// Bytes of a tool's output that it tells of.
     pub output_bytes: u64,
+    /// Of a call that ran: a digest of what it gave back, to tell the same result from another.
+    pub output: Option<u32>,
     /// What it says.
     pub body: HookBody,
 }
@@ -315,6 +317,8 @@ pub enum TurnFact {
         /// Whether it compacts.
         compacting: bool,
     },
+    /// The model's provider turned a call of it away, and it is made again.
+    Retried,
     /// A subagent, joined to the call that started it.
     SubagentLinked {
         /// The subagent.
@@ -438,14 +442,6 @@ pub enum Decision {
     Delegation(crate::delegation::DelegationFact),
     /// Of something a host shall do.
     Effect(EffectFact),
-    /// An alert began.
-    AlertRaised {
-        /// Its key: what makes two alerts the same.
-        key: String,
-    },
-    /// An alert ended.
-    AlertCleared {
-        /// Its key.
-        key: String,
-    },
+    /// Of an alert.
+    Alert(crate::alert::AlertFact),
 }

@@ -9,6 +9,7 @@ mod agenda;
 mod read;
 mod settings;
 
+use crate::alert::{AlertFact, Alerts};
 use crate::approval::{self, Approval, ApprovalFact, ApprovalId, Approvals};
 use crate::budget::{self, Budgets};
 use crate::circuit::Circuits;
@@ -113,7 +114,9 @@ pub struct Fleet {
     hosts: BTreeMap<HostName, Host>,
     producers: BTreeMap<ProducerId, Producer>,
     leader: Option<Leader>,
-    alerts: BTreeMap<String, Timestamp>,
+    /// Under this name since it holds more than times.
+    #[serde(default, rename = "alarms")]
+    alerts: Alerts,
     #[serde(default)]
     holds: Holds,
     #[serde(default)]
@@ -151,7 +154,7 @@ impl Fleet {
             hosts: BTreeMap::new(),
             producers: BTreeMap::new(),
             leader: None,
-            alerts: BTreeMap::new(),
+            alerts: Alerts::default(),
             holds: Holds::default(),
             approvals: Approvals::default(),
             leases: Leases::default(),
@@ -310,14 +313,7 @@ impl Fleet {
             }
             Decision::Hold(change) => self.holds.fold(recorded, change),
             Decision::Budget(change) => self.budgets.fold(recorded, change),
-            Decision::AlertRaised { key } => {
-                self.alerts.entry(key.clone()).or_insert(recorded.at);
-                Applied::Changed
-            }
-            Decision::AlertCleared { key } => {
-                self.alerts.remove(key);
-                Applied::Changed
-            }
+            Decision::Alert(fact) => self.alert(recorded, fact),
         }
     }
 
@@ -346,9 +342,25 @@ impl Fleet {
             session.close_ask(asked, *at, recorded.at);
             let host = self.hosts.get(&key.host);
             session.settle(host);
-            self.agenda.plan(key, session, host, &self.settings);
+            self.agenda.plan(key, session, host, &self.settings, self.now);
         }
         Applied::Changed
+    }
+
+    fn alert(&mut self, recorded: &Recorded, fact: &AlertFact) -> Applied {
+        let applied = self.alerts.fold(recorded, fact);
+        if let (Some(host), Some(id)) = (&recorded.event.host, &recorded.event.session) {
+            let key = SessionKey {
+                host: host.clone(),
+                id: id.clone(),
+            };
+            if let Some(session) = self.sessions.get_mut(&key) {
+                session.watch.told(fact, recorded.at, &self.settings.alerts);
+                self.agenda
+                    .plan(&key, session, self.hosts.get(host), &self.settings, self.now);
+            }
+        }
+        applied
     }
 
     fn host(&mut self, recorded: &Recorded, change: impl FnOnce(&mut Host)) -> Applied {
@@ -366,7 +378,7 @@ impl Fleet {
             let of_host = self.sessions.range_mut(first_key(name)..);
             for (key, session) in of_host.take_while(|(key, _)| key.host == *name) {
                 session.settle(Some(host));
-                self.agenda.plan(key, session, Some(host), &self.settings);
+                self.agenda.plan(key, session, Some(host), &self.settings, self.now);
             }
         }
         Applied::Changed
@@ -396,14 +408,16 @@ impl Fleet {
             self.budgets.spend(&key, session.agent(), change, recorded.at);
         }
         session.settle(host);
-        self.agenda.plan(&key, session, host, &self.settings);
+        self.agenda.plan(&key, session, host, &self.settings, self.now);
         applied
     }
 
     /// Drops sessions that have been over for longer than the retention, by the log's own time.
     fn bury(&mut self) {
         while let Some(key) = self.agenda.next_burial(self.now) {
-            self.sessions.remove(&key);
+            if let Some(session) = self.sessions.remove(&key) {
+                self.alerts.forget(&key, &session);
+            }
             self.budgets.forget(&key);
         }
         self.approvals.bury(self.now);

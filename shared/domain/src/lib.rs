@@ -14,9 +14,11 @@
 //! - [`effect`]: what hosts are told to do, and what they say became of it.
 //! - [`context`], [`checkpoint`]: whether a session goes on as it is, and whether work can be left as it is; both of a [`matter`].
 //! - [`memory`]: how full a context is, and from when on that matters.
+//! - [`alert`]: what somebody should look at, and until when.
 //! - [`audit`]: the same log counted a second way.
 #![deny(missing_docs)]
 
+pub mod alert;
 pub mod approval;
 pub mod asker;
 pub mod audit;

@@ -29,8 +29,8 @@ use std::collections::BTreeMap;
 pub struct Overlay {
     sessions: BTreeMap<SessionKey, Vec<(EventId, SessionState)>>,
     hosts: BTreeMap<HostName, Vec<(EventId, HostState)>>,
-    /// Alerts, and whether they begin.
-    alerts: Vec<(EventId, String, bool)>,
+    /// Alerts that begin or end.
+    alerts: Vec<(EventId, Box<str>)>,
     memory: BTreeMap<SessionKey, Vec<(EventId, MemoryFact)>>,
     approvals: BTreeMap<ApprovalId, Vec<(EventId, Said)>>,
     circuits: BTreeMap<EventId, Change>,
@@ -69,14 +69,7 @@ impl Overlay {
                 }
                 return;
             }
-            Conclusion::AlertRaised { key, .. } => {
-                self.alerts.push((id, key.clone(), true));
-                return;
-            }
-            Conclusion::AlertCleared { key } => {
-                self.alerts.push((id, key.clone(), false));
-                return;
-            }
+            Conclusion::Alert(fact) => return self.alerts.push((id, fact.key().into())),
             Conclusion::Memory(fact) => {
                 if let (Some(host), Some(session)) = (&draft.host, &draft.session) {
                     let key = SessionKey {
@@ -275,10 +268,9 @@ impl Overlay {
         written.any(|(_, fact)| matches!(fact, MemoryFact::Compacted(compaction) if compaction.ended == ended))
     }
 
-    /// Whether this alert stands.
-    pub(crate) fn alert(&self, fleet: &Fleet, key: &str) -> bool {
-        let written = self.alerts.iter().rev().find(|(_, written, _)| written == key);
-        written.map_or_else(|| fleet.alerts().contains_key(key), |(.., begins)| *begins)
+    /// Whether it is on its way that this alert begins, or ends.
+    pub(crate) fn alerting(&self, key: &str) -> bool {
+        self.alerts.iter().any(|(_, written)| **written == *key)
     }
 }
 

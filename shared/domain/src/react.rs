@@ -3,6 +3,7 @@
 //! A conclusion is the difference between what a session does and what the log last said it does. That makes reacting
 //! idempotent: after a replay, a change of leader or a lost answer, only what is still different is said.
 
+use crate::alert;
 use crate::approval;
 use crate::budget;
 use crate::circuit;
@@ -43,7 +44,7 @@ pub fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded) -> Vec<Draft
     delegation::react(fleet, overlay, recorded, &mut drafts);
     budget::react(fleet, overlay, recorded, &mut drafts);
     memory::react(fleet, overlay, recorded, &mut drafts);
-    drafts.extend(fork_alert(fleet, overlay, recorded));
+    alert::react(fleet, overlay, recorded, &mut drafts);
     drafts
 }
 
@@ -60,6 +61,7 @@ pub fn catch_up(fleet: &Fleet, overlay: &Overlay) -> Vec<Draft> {
     delegation::catch_up(fleet, overlay, &mut drafts);
     budget::catch_up(fleet, overlay, &mut drafts);
     memory::catch_up(fleet, overlay, &mut drafts);
+    alert::catch_up(fleet, overlay, &mut drafts);
     drafts
 }
 
@@ -82,18 +84,4 @@ fn announce(overlay: &Overlay, key: &SessionKey, session: &Session, cause: &Caus
         since: standing.since,
     };
     drafts.push(Draft::of_session(key, session, changed, cause.clone()));
-}
-
-fn fork_alert(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded) -> Option<Draft> {
-    let origin = recorded.event.origin?;
-    let forked = fleet.producers().get(&origin.producer)?.forked();
-    if forked == 0 {
-        return None;
-    }
-    let key = format!("forked:{}", origin.producer);
-    let summary = format!(
-        "two spools report as producer {}: a copied machine or a restored disk; give one of them a new spool",
-        origin.producer
-    );
-    (!overlay.alert(fleet, &key)).then(|| Draft::alert(recorded, key, summary))
 }

@@ -18,6 +18,7 @@ mod stream;
 mod subagent;
 mod tool;
 mod turn;
+mod watch;
 
 use crate::budget::Spent;
 use crate::fact::{Decision, Event, Fact, Hook, HookBody, ProcessFact, Recorded, TurnFact, Usage};
@@ -45,6 +46,8 @@ pub use standing::Standing;
 pub(crate) use subagent::Subagent;
 pub(crate) use tool::{End, Tool, ToolKey};
 pub(crate) use turn::Turn;
+use watch::Watch;
+pub(crate) use watch::{How, Mark, PATIENT};
 
 /// How many turns are kept; of older ones only counts are left.
 const TURNS_MAX: usize = 32;
@@ -120,6 +123,8 @@ pub struct Session {
     /// Bytes that its tools put out, subagents' not counted: their context is their own.
     #[serde(default)]
     tool_output_bytes: u64,
+    #[serde(default)]
+    pub(crate) watch: Watch,
 }
 
 impl Session {
@@ -155,6 +160,7 @@ impl Session {
             memory: Memory::default(),
             carriers: Carriers::default(),
             tool_output_bytes: 0,
+            watch: Watch::default(),
         }
     }
 
@@ -221,6 +227,7 @@ impl Session {
 
     fn hook(&mut self, hook: &Hook, at: Timestamp) -> Applied {
         self.memory.hook(hook, at);
+        self.watch.hook(hook, at);
         if hook.subagent.is_none() {
             self.tool_output_bytes = self.tool_output_bytes.saturating_add(hook.output_bytes);
             // A subagent may have a folder and a model of its own.
@@ -373,6 +380,7 @@ impl Session {
                 };
                 later(&mut self.context, at, context);
                 self.memory.measured(at, *used_tokens);
+                self.watch.measured(at, *used_tokens);
                 return Applied::Changed;
             }
             TurnFact::StateChanged { compacting } => {
@@ -383,6 +391,10 @@ impl Session {
             }
             TurnFact::SubagentLinked { subagent, call } => {
                 self.link(subagent, call);
+                return Applied::Changed;
+            }
+            TurnFact::Retried => {
+                self.watch.turned_away(at);
                 return Applied::Changed;
             }
             TurnFact::AskEnded { .. } => return Applied::Changed,
@@ -409,7 +421,7 @@ impl Session {
         }
     }
 
-    fn newest(&self) -> Option<&Turn> {
+    pub(crate) fn newest(&self) -> Option<&Turn> {
         self.turns.iter().max_by_key(|turn| turn.order())
     }
 }

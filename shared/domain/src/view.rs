@@ -9,6 +9,7 @@ mod turn;
 pub use span::{Outcome, SpanKind, SpanView, Totals};
 pub use turn::{TurnView, turns};
 
+use crate::alert::RuleSet;
 use crate::fact::Usage;
 use crate::fleet::{Fleet, SessionKey};
 use crate::host::{Host, HostState};
@@ -61,6 +62,8 @@ pub struct SessionView {
     pub subagents_running: u32,
     /// Delegations of it that are under way.
     pub active_delegations: u32,
+    /// Rules whose alerts about it stand.
+    pub alerts: RuleSet,
     /// Its oldest turns are only counted.
     pub truncated: bool,
 }
@@ -134,6 +137,7 @@ fn line(fleet: &Fleet, key: &SessionKey, session: &Session) -> SessionView {
         context: session.context(),
         subagents_running: counts.subagents_running,
         active_delegations: u32::try_from(fleet.delegations().active(key)).unwrap_or(u32::MAX),
+        alerts: session.watch.standing(),
         truncated: session.forgotten.turns > 0,
     }
 }

@@ -4,6 +4,7 @@
 
 mod script;
 
+use muster_domain::alert::AlertFact;
 use muster_domain::asker::Asker;
 use muster_domain::conclusion::{Conclusion, Draft};
 use muster_domain::effect::{ActionKind, Carrier, EffectFact, End, Receipt, Refusal, Word};
@@ -84,9 +85,9 @@ fn said(drafts: &[Draft]) -> Vec<Said> {
                 (ActionKind::Compact, "muster")
             );
             Some(Said::Compact)
-        } else if matches!(draft.conclusion, Conclusion::AlertRaised { .. }) {
+        } else if matches!(draft.conclusion, Conclusion::Alert(AlertFact::Raised(_))) {
             Some(Said::Raised)
-        } else if matches!(draft.conclusion, Conclusion::AlertCleared { .. }) {
+        } else if matches!(draft.conclusion, Conclusion::Alert(AlertFact::Cleared { .. })) {
             Some(Said::Cleared)
         } else {
             None

@@ -2,6 +2,7 @@
 
 mod script;
 
+use muster_domain::alert::AlertFact;
 use muster_domain::audit::Audit;
 use muster_domain::conclusion::{Cause, Conclusion, Draft};
 use muster_domain::due::{self, Presence};
@@ -206,7 +207,7 @@ fn the_audit_counts_gaps_redeliveries_and_forks_as_the_fold_does() {
     let forked = react::react(&script.fleet, &script.overlay, &observed(7, 3, 3));
     assert!(matches!(
         forked.last().unwrap().conclusion,
-        Conclusion::AlertRaised { .. }
+        Conclusion::Alert(AlertFact::Raised(_))
     ));
 }
 

@@ -2,15 +2,18 @@
 
 mod script;
 
+use muster_domain::alert::AlertFact;
 use muster_domain::conclusion::{Conclusion, Draft};
 use muster_domain::due;
 use muster_domain::fact::{Decision, Fact, HookBody, TurnFact};
+use muster_domain::fleet::{Fleet, Settings};
 use muster_domain::memory::{Compaction, MemoryFact, Pressure};
 use muster_domain::overlay::Overlay;
 use muster_domain::react;
 use muster_domain::state::SessionState;
 use proptest::prelude::*;
 use script::*;
+use std::time::Duration;
 
 const WINDOW: u64 = 1000;
 
@@ -21,24 +24,29 @@ fn context(used_tokens: u64, window_tokens: Option<u64>) -> TurnFact {
     }
 }
 
-/// A session, and a leader that writes down what it concludes.
-#[derive(Default)]
+/// A session, and a leader that writes down what it concludes. Alerts come again as often as their reason does.
 struct Story {
     script: Script,
     said: Vec<Conclusion>,
 }
 
+impl Default for Story {
+    fn default() -> Self {
+        let mut settings = Settings::default();
+        settings.alerts.cooldown = Duration::ZERO;
+        let mut script = Script::new();
+        script.fleet = Fleet::new(settings);
+        let said = Vec::new();
+        Self { script, said }
+    }
+}
+
 impl Story {
     fn about(&mut self, drafts: Vec<Draft>) {
-        let of_context = |draft: &&Draft| {
-            matches!(
-                draft.conclusion,
-                Conclusion::Memory(_) | Conclusion::AlertRaised { .. } | Conclusion::AlertCleared { .. }
-            )
-        };
+        let of_context = |draft: &&Draft| matches!(draft.conclusion, Conclusion::Memory(_) | Conclusion::Alert(_));
+        let written = self.script.lead(drafts);
         self.said
-            .extend(drafts.iter().filter(of_context).map(|draft| draft.conclusion.clone()));
-        self.script.write(drafts);
+            .extend(written.iter().filter(of_context).map(|draft| draft.conclusion.clone()));
     }
 
     fn when(&mut self, fact: Fact) -> &mut Self {
@@ -81,7 +89,7 @@ enum Said {
 
 fn brief(conclusion: &Conclusion) -> Said {
     let Conclusion::Memory(fact) = conclusion else {
-        let raised = matches!(conclusion, Conclusion::AlertRaised { .. });
+        let raised = matches!(conclusion, Conclusion::Alert(AlertFact::Raised(_)));
         return if raised { Said::Raised } else { Said::Cleared };
     };
     match fact {
@@ -125,12 +133,12 @@ fn a_context_that_nobody_can_compact_is_an_alert_until_there_is_room() {
     story
         .measured(950)
         .says(&[Said::Pressure(Pressure::Ok, Pressure::Compact, 950), Said::Raised]);
-    assert_eq!(story.script.fleet.alerts().len(), 1);
+    assert_eq!(story.script.fleet.alerts().standing().len(), 1);
     story.measured(960).hook(HookBody::Other).says(&[]);
     story
         .measured(200)
         .says(&[Said::Pressure(Pressure::Compact, Pressure::Ok, 200), Said::Cleared]);
-    assert_eq!(story.script.fleet.alerts().len(), 0);
+    assert_eq!(story.script.fleet.alerts().standing().len(), 0);
 }
 
 #[test]
@@ -319,7 +327,7 @@ proptest! {
             // The alert stands for as long as its reason does.
             let over = story.script.session().standing().state.is_over();
             let full = said == Pressure::Compact && !over;
-            prop_assert_eq!(story.script.fleet.alerts().len(), usize::from(full));
+            prop_assert_eq!(story.script.fleet.alerts().standing().len(), usize::from(full));
         }
         story.pass(120).pass(120);
         prop_assert_eq!(due::due(&story.script.fleet).filter(|at| *at <= ms(story.script.now)), None);

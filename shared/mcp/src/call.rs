@@ -7,13 +7,16 @@ use crate::six;
 use crate::tools::Does;
 use muster_bus::service::Credentials;
 use muster_domain::names::SessionId;
-use muster_wire::api::{SessionDetail, SessionDetailRequest};
+use muster_domain::time::Timestamp;
+use muster_wire::api::{AlertState, AlertsList, AlertsListRequest, SessionDetail, SessionDetailRequest};
+use muster_wire::limits::PAGE_ROWS_MAX;
 use muster_wire::subject::Operation;
+use muster_wire::time;
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::{Peer, RoleServer};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +53,7 @@ impl Call<'_> {
             Does::SessionStatus => six::session_status(self.asker, self.who, arguments).await?,
             Does::SpanTree => self.span_tree(arguments.read()?).await?,
             Does::Ccd(group) => group.run(self.asker, self.who, arguments).await?,
+            Does::AlertsCheck => self.alerts_check(&arguments.read()?).await?,
             Does::MemoryProtect => six::memory_protect(arguments)?,
             Does::HookEvent => self.hook_event(arguments.read()?).await?,
             Does::PermissionPrompt => self.permission_prompt(arguments.read()?).await?,
@@ -75,6 +79,22 @@ impl Call<'_> {
         };
         let detail: SessionDetail = self.asker.ask(self.who, Operation::SessionsDetail, &request).await?;
         Ok(json!({"id": detail.session.id, "host": detail.session.host, "turns": detail.turns}))
+    }
+
+    /// kaizen's `kaizen_alerts_check`: what stands, and what was cleared in the last days.
+    async fn alerts_check(&self, given: &AlertsCheck) -> Result<Value, Refused> {
+        let back = Duration::from_hours(24).saturating_mul(given.days.unwrap_or(DAYS));
+        let now = time::from_system(SystemTime::now());
+        let request = AlertsListRequest {
+            state: AlertState::All,
+            since: Some(Timestamp::from_millis(
+                now.as_millis().saturating_sub_unsigned(millis(back)),
+            )),
+            limit: Some(PAGE_ROWS_MAX),
+            ..AlertsListRequest::default()
+        };
+        let list: AlertsList = self.asker.ask(self.who, Operation::AlertsList, &request).await?;
+        Ok(json!(list))
     }
 
     /// `hook_event`: `{received, session_id}`. The session need not be known, nor the event's name.
@@ -159,6 +179,19 @@ impl From<HostError> for Refused {
     fn from(error: HostError) -> Self {
         Self(error.0)
     }
+}
+
+/// How many days kaizen looks back where nobody says.
+const DAYS: u32 = 7;
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AlertsCheck {
+    days: Option<u32>,
 }
 
 #[derive(Deserialize)]

@@ -28,6 +28,8 @@ pub(crate) enum Does {
     SessionList,
     /// trusty-mpm's status of one session.
     SessionStatus,
+    /// kaizen's check of the last days.
+    AlertsCheck,
     /// The spans of one session.
     SpanTree,
     /// One of CCD's tools, with commands of its own.
@@ -80,6 +82,11 @@ const FURTHER: &[Tool] = &[
         name: "kaizen_session_show",
         description: "One session with turns, spans and paged events.",
         does: Does::Operation(Operation::SessionsDetail),
+    },
+    Tool {
+        name: "kaizen_alerts_check",
+        description: "Alerts that stand, and those of the last days.",
+        does: Does::AlertsCheck,
     },
     Tool {
         name: "get_session_span_tree",
@@ -149,6 +156,7 @@ impl Tool {
             Does::SessionList => Some(Operation::SessionsList),
             Does::SessionStatus => Some(Operation::SessionsStatus),
             Does::SpanTree => Some(Operation::SessionsDetail),
+            Does::AlertsCheck => Some(Operation::AlertsList),
             Does::Ccd(_) | Does::MemoryProtect | Does::HookEvent | Does::PermissionPrompt => None,
         }
     }
@@ -172,6 +180,7 @@ impl Tool {
             Does::SessionList => schema::object(json!({}), &[]),
             Does::SessionStatus => schema::object(json!({"session_id": session}), &["session_id"]),
             Does::SpanTree => schema::object(json!({"id": session}), &["id"]),
+            Does::AlertsCheck => schema::object(json!({"days": count("how far back; 7 without it")}), &[]),
             Does::MemoryProtect => schema::object(
                 json!({
                     "session_id": session,

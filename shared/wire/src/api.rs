@@ -5,6 +5,7 @@
 //! may do when an answer does not come. A failure is `{"error": …}`. What is not known is `null`; money is in US dollars,
 //! times are RFC 3339, durations milliseconds.
 
+mod alert;
 mod approval;
 mod budget;
 mod circuit;
@@ -22,6 +23,7 @@ mod policy;
 
 pub use crate::data::runtime::RetryClass;
 pub use crate::edge::Source as PolicyText;
+pub use alert::{AlertRow, AlertState, AlertsList, AlertsListRequest};
 pub use approval::{
     ApprovalAnswer, ApprovalRequest, ApprovalRow, ApprovalState, ApprovalsList, ApprovalsListRequest,
     ApprovalsResolveRequest, ApprovalsResolved, ResolutionRow, Taken, Verdict,

@@ -3,6 +3,7 @@
 //! Stored shapes only grow: a new field is optional, and no field changes its meaning. What an agent wrote is never typed
 //! here; it is kept whole and read by [`crate::decode`].
 
+pub mod alert;
 pub mod approval;
 pub mod budget;
 pub mod circuit;
@@ -38,6 +39,7 @@ macro_rules! payloads {
 
 payloads! {
     Empty, Tombstone,
+    alert::Alert,
     approval::ApprovalRequired, approval::ApprovalResolved,
     circuit::CircuitOpened, circuit::CircuitHalfOpened, circuit::CircuitClosed,
     delegation::DelegationQueued, delegation::DelegationChanged, delegation::DelegationRefused,
@@ -51,7 +53,7 @@ payloads! {
     notice::Delivery,
     policy::PolicyActivated,
     process::Process,
-    runtime::StateChanged, runtime::SessionLost, runtime::HostPresence, runtime::LeaderElected, runtime::Alert,
+    runtime::StateChanged, runtime::SessionLost, runtime::HostPresence, runtime::LeaderElected,
     turn::TurnStart, turn::TurnEnd, turn::Note, turn::ModelChanged, turn::TokenUsageChanged,
     turn::TurnStateChanged, turn::StatusChanged, turn::OutputLine,
 }

@@ -1,6 +1,7 @@
 //! What the domain concluded, as events.
 
 use crate::data::Payload;
+use crate::data::alert::Alert;
 use crate::data::approval::{ApprovalRequired, ApprovalResolved};
 use crate::data::budget::{BudgetReached, BudgetRemoved, BudgetSet};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
@@ -11,7 +12,7 @@ use crate::data::hold::{HoldConfirmed, HoldReleased, HoldSet};
 use crate::data::lease::LeaseChanged;
 use crate::data::memory::{MemoryCompacted, PressureChanged};
 use crate::data::policy::PolicyActivated;
-use crate::data::runtime::{Alert, HostPresence, LeaderElected, RuntimeMetadata, SessionLost, StateChanged};
+use crate::data::runtime::{HostPresence, LeaderElected, RuntimeMetadata, SessionLost, StateChanged};
 use crate::envelope::{Envelope, RawData};
 use muster_domain::approval::ApprovalFact;
 use muster_domain::budget;
@@ -28,9 +29,6 @@ use muster_domain::time::Timestamp;
 
 /// The `source` of every decision.
 pub const SOURCE: &str = "/orchestrator";
-
-/// Severity of alerts about the log itself: something was counted twice, or two spools count as one.
-const SEVERITY: &str = "warning";
 
 /// The event that a draft becomes under this id, concluded at this time.
 pub fn envelope(draft: &Draft, id: EventId, at: Timestamp) -> Envelope {
@@ -172,20 +170,7 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
         Conclusion::Policy(PolicyFact::Activated(activation)) => PolicyActivated::new(runtime, &activation).to_raw(),
         Conclusion::Hold(change) => of_hold(change, runtime),
         Conclusion::Budget(change) => of_budget(change, runtime),
-        Conclusion::AlertRaised { key, summary } => Alert {
-            runtime,
-            key,
-            severity: Some(SEVERITY.to_owned()),
-            summary: Some(summary),
-        }
-        .to_raw(),
-        Conclusion::AlertCleared { key } => Alert {
-            runtime,
-            key,
-            severity: None,
-            summary: None,
-        }
-        .to_raw(),
+        Conclusion::Alert(fact) => Alert::new(runtime, fact).to_raw(),
         Conclusion::Memory(fact) => memory(fact, runtime),
         Conclusion::Circuit(change) => circuit(change, runtime),
         Conclusion::Context(fact) => ContextEvaluated::new(runtime, *fact).to_raw(),

@@ -3,6 +3,7 @@
 //! Written by hand, because a schema is also the words by which a model learns what to pass; a test holds each against its
 //! request's type, so that neither can gain or lose a member alone.
 
+mod alerts;
 mod approvals;
 mod delegations;
 mod effects;
@@ -27,6 +28,7 @@ const REQUESTS: &[(Operation, Write)] = &[
     (Operation::SessionsDetail, sessions::sessions_detail),
     (Operation::HostsList, sessions::hosts_list),
     (Operation::AuditDigest, sessions::audit_digest),
+    (Operation::AlertsList, alerts::alerts_list),
     (Operation::ApprovalsList, approvals::approvals_list),
     (Operation::ApprovalsGet, approvals::approvals_get),
     (Operation::ApprovalsResolve, approvals::approvals_resolve),

@@ -113,7 +113,7 @@ impl StreamTurns {
             ("system", Some("api_retry")) => push(
                 said,
                 TurnKind::StatusChanged,
-                &StatusChanged::of_agent("retrying".to_owned()),
+                &StatusChanged::of_agent(StatusChanged::RETRYING.to_owned()),
             ),
             ("assistant", _) => self.assistant(line, said),
             ("tool_use", _) => {

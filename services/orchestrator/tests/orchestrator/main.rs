@@ -1,6 +1,7 @@
 //! The orchestrator on a real hub: what hosts report goes in, and only what anyone could see is looked at.
 #![cfg(test)]
 
+mod alerts;
 mod circuits;
 mod delegations;
 mod edge;

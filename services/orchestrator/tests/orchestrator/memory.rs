@@ -15,7 +15,7 @@ async fn a_context_that_fills_is_announced_compacted_and_reported() {
     let full = host.observe(Some("s1"), "agent.turn.token_usage_changed", &measured(930));
     host.publish(&[full]).await;
     let raised = hub.until_events("runtime.alert.raised", 1).await;
-    assert_eq!(raised[0]["data"]["key"], "context:web-01/s1");
+    assert_eq!(raised[0]["data"]["key"], "context_pressure:web-01/s1");
 
     let begun = host.hook("s1", "pre_compact", json!({"trigger": "auto"}));
     let ended = host.hook("s1", "post_compact", json!({"trigger": "auto"}));

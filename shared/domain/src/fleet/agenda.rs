@@ -4,6 +4,7 @@
 //! Times are rounded up to whole seconds, so that a busy session moves in the order once a second and not with each event.
 
 use super::{SessionKey, Settings};
+use crate::alert;
 use crate::host::{Host, HostState};
 use crate::session::Session;
 use crate::state::SessionState;
@@ -19,6 +20,9 @@ pub(crate) struct Agenda {
     /// Compactions that wait for a measure.
     #[serde(default)]
     compactions: BTreeSet<(Timestamp, SessionKey)>,
+    /// Alerts that begin or end by time alone.
+    #[serde(default)]
+    alerts: BTreeSet<(Timestamp, SessionKey)>,
 }
 
 /// What a session has in the agenda.
@@ -28,10 +32,19 @@ pub(crate) struct Planned {
     burial: Option<Timestamp>,
     #[serde(default)]
     compaction: Option<Timestamp>,
+    #[serde(default)]
+    alert: Option<Timestamp>,
 }
 
 impl Agenda {
-    pub(super) fn plan(&mut self, key: &SessionKey, session: &mut Session, host: Option<&Host>, settings: &Settings) {
+    pub(super) fn plan(
+        &mut self,
+        key: &SessionKey,
+        session: &mut Session,
+        host: Option<&Host>,
+        settings: &Settings,
+        now: Timestamp,
+    ) {
         let state = session.standing().state;
         let over = state.is_over();
         let unknown = state == SessionState::Unknown;
@@ -41,23 +54,31 @@ impl Agenda {
             silence: (!over && !unknown && !reliable).then(|| whole_second(session.heard(host), settings.silence)),
             burial: (over || unknown).then(|| whole_second(session.last_seen(), settings.retention)),
             compaction: waiting.map(|pending| whole_second(pending.compaction.ended, settings.memory.settle)),
+            alert: alert::next(session, &settings.alerts, now),
         };
         let before = std::mem::replace(&mut session.planned, plan);
         replace(&mut self.silences, key, before.silence, plan.silence);
         replace(&mut self.burials, key, before.burial, plan.burial);
         replace(&mut self.compactions, key, before.compaction, plan.compaction);
+        replace(&mut self.alerts, key, before.alert, plan.alert);
     }
 
     pub(super) fn next_burial(&mut self, now: Timestamp) -> Option<SessionKey> {
         self.burials.first().filter(|(at, _)| *at < now)?;
         let (_, key) = self.burials.pop_first()?;
         self.compactions.retain(|(_, of)| *of != key);
+        self.alerts.retain(|(_, of)| *of != key);
         Some(key)
     }
 
     /// Sessions by the moment a compaction of theirs is waited for no longer.
     pub(crate) fn compactions(&self) -> impl Iterator<Item = &(Timestamp, SessionKey)> {
         self.compactions.iter()
+    }
+
+    /// Sessions by the moment an alert of theirs begins or ends.
+    pub(crate) fn alerts(&self) -> impl Iterator<Item = &(Timestamp, SessionKey)> {
+        self.alerts.iter()
     }
 
     /// Sessions by the moment their silence becomes news, the first one first.

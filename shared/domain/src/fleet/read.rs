@@ -2,6 +2,7 @@
 
 use super::agenda::Agenda;
 use super::{Counters, Fleet, Leader, SessionKey, Settings, first_key};
+use crate::alert::Alerts;
 use crate::approval::Approvals;
 use crate::budget::Budgets;
 use crate::circuit::Circuits;
@@ -86,8 +87,8 @@ impl Fleet {
         self.leader.as_ref()
     }
 
-    /// Alerts that stand, since when.
-    pub const fn alerts(&self) -> &BTreeMap<String, Timestamp> {
+    /// Alerts: those that stand, and the latest that are over.
+    pub const fn alerts(&self) -> &Alerts {
         &self.alerts
     }
 

@@ -1,6 +1,6 @@
 //! What the fold is told from outside, in one piece: a digest is only comparable under the same.
 
-use crate::{approval, budget, circuit, delegation, memory};
+use crate::{alert, approval, budget, circuit, delegation, memory};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ pub struct Settings {
     /// When a context counts as full.
     #[serde(default)]
     pub memory: memory::Settings,
+    /// When somebody should look.
+    #[serde(default)]
+    pub alerts: alert::Settings,
 }
 
 impl Default for Settings {
@@ -39,6 +42,7 @@ impl Default for Settings {
             delegations: delegation::Settings::default(),
             budgets: budget::Settings::default(),
             memory: memory::Settings::default(),
+            alerts: alert::Settings::default(),
         }
     }
 }

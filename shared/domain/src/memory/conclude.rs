@@ -2,11 +2,13 @@
 
 use super::compact::{self, Relief};
 use super::{MemoryFact, Pressure};
+use crate::alert::{self, Rule};
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fact::Recorded;
 use crate::fleet::{Fleet, SessionKey};
 use crate::overlay::Overlay;
 use crate::session::Session;
+use crate::state::SessionState;
 use crate::time::Timestamp;
 
 /// What follows from an event of a session.
@@ -128,20 +130,17 @@ impl About<'_> {
 
     /// A context is nearly full, and nobody here makes room in it: somebody should.
     fn alert(&self, full: bool, cause: &Cause) -> Option<Draft> {
-        let key = format!("context:{}/{}", self.key.host, self.key.id);
-        let stands = self.overlay.alert(self.fleet, &key);
-        let conclusion = match (full, stands) {
-            (true, false) => Conclusion::AlertRaised {
-                key,
-                summary: format!(
-                    "the context of session {} on {} is nearly full; compact it, or end it well",
-                    self.key.id, self.key.host
-                ),
-            },
-            (false, true) => Conclusion::AlertCleared { key },
-            (true, true) | (false, false) => return None,
+        if self.session.standing().state == SessionState::Unknown {
+            return None;
+        }
+        let (rule, now) = (Rule::ContextPressure, self.fleet.now());
+        let about = alert::About {
+            fleet: self.fleet,
+            overlay: self.overlay,
+            key: self.key,
+            session: self.session,
         };
-        Some(self.draft(conclusion, cause))
+        about.say(rule, full, cause, now)
     }
 
     fn draft(&self, conclusion: Conclusion, cause: &Cause) -> Draft {

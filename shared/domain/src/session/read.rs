@@ -112,6 +112,28 @@ impl Session {
         self.tool_output_bytes
     }
 
+    /// What each kept turn of its runs cost, where that is known, by when it ended.
+    pub(crate) fn turn_costs(&self) -> Vec<(Timestamp, u64)> {
+        let mut costs: Vec<_> = self.runs.iter().flat_map(super::stream::Run::costs).collect();
+        costs.sort_unstable();
+        costs
+    }
+
+    /// When a prompt was last given to it.
+    pub(crate) const fn prompted(&self) -> Option<Timestamp> {
+        self.prompted
+    }
+
+    /// A kept call of these digests, in words.
+    pub(crate) fn call_in_words(&self, what: u32) -> Option<String> {
+        let mut calls = self.turns.iter().flat_map(|turn| turn.tools.iter());
+        let call = calls.find(|tool| super::watch::what(tool.name(), tool.input) == what)?;
+        Some(match call.summary() {
+            Some(summary) => format!("{}: {summary}", call.name()),
+            None => call.name().to_owned(),
+        })
+    }
+
     /// What it spent.
     pub const fn spent(&self) -> Spent {
         self.spent

@@ -162,6 +162,17 @@ impl Run {
             .fold(self.forgotten_usage, |sum, end| sum.plus(end.usage()))
     }
 
+    /// When its kept turns ended, and what each cost where that is known.
+    pub(crate) fn costs(&self) -> impl Iterator<Item = (Timestamp, u64)> {
+        let ends = self.turns.iter().filter_map(|turn| turn.ended.as_ref());
+        let told = ends.filter_map(|end| Some((end.at, end.run_cost_micros?)));
+        told.scan(self.forgotten_cost_micros, |before, (at, so_far)| {
+            let cost = so_far.saturating_sub(*before);
+            *before = so_far.max(*before);
+            Some((at, cost))
+        })
+    }
+
     /// What one turn cost: the run's cost at its end, less what the run had cost by then.
     pub(crate) fn cost_of(&self, index: u32) -> Option<u64> {
         let at = |turn: &StreamTurn| turn.ended.as_ref().and_then(|end| end.run_cost_micros);

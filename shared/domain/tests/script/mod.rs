@@ -340,8 +340,7 @@ impl Script {
             let decision = match draft.conclusion {
                 Conclusion::StateChanged { to, reason, .. } => Decision::StateChanged { to, reason },
                 Conclusion::SessionLost { reason } => Decision::SessionLost { reason },
-                Conclusion::AlertRaised { key, .. } => Decision::AlertRaised { key },
-                Conclusion::AlertCleared { key } => Decision::AlertCleared { key },
+                Conclusion::Alert(fact) => Decision::Alert(fact),
                 Conclusion::Memory(fact) => Decision::Memory(fact),
                 Conclusion::Approval(fact) => Decision::Approval(fact),
                 Conclusion::Lease(fact) => Decision::Lease(Box::new(fact)),
@@ -369,14 +368,22 @@ impl Script {
     /// Leads: writes what was drafted, and what follows from that, until nothing does.
     pub(crate) fn lead(&mut self, drafts: Vec<Draft>) -> Vec<Draft> {
         let mut written = Vec::new();
-        let mut waiting = std::collections::VecDeque::from(drafts);
-        while let Some(draft) = waiting.pop_front() {
-            self.overlay.published(id(self.seq + 1), &draft);
+        let mut waiting = std::collections::VecDeque::new();
+        let mut drafts = drafts;
+        loop {
+            // All of it is on its way before any of it is read back.
+            for draft in drafts {
+                let place = self.seq + 1 + waiting.len() as u64;
+                self.overlay.published(id(place), &draft);
+                waiting.push_back(draft);
+            }
+            let Some(draft) = waiting.pop_front() else {
+                return written;
+            };
             self.write(vec![draft.clone()]);
             written.push(draft);
-            waiting.extend(std::mem::take(&mut self.drafts));
+            drafts = std::mem::take(&mut self.drafts);
         }
-        written
     }
 
     /// Leads on from what was told last.

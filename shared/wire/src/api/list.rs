@@ -2,6 +2,7 @@
 
 use super::usd;
 use crate::{time, token};
+use muster_domain::alert::Rule;
 use muster_domain::fact::Usage;
 use muster_domain::fleet::SessionKey;
 use muster_domain::ids::InstanceId;
@@ -166,6 +167,9 @@ pub struct SessionSummary {
     /// Delegations of it that are under way.
     #[serde(default)]
     pub active_delegations: u32,
+    /// Rules whose alerts about it stand.
+    #[serde(default)]
+    pub alerts: Vec<Rule>,
     /// Its oldest turns are only counted.
     pub truncated: bool,
 }
@@ -221,6 +225,7 @@ impl From<SessionView> for SessionSummary {
             window_tokens: view.context.and_then(|context| context.window_tokens),
             subagents_running: view.subagents_running,
             active_delegations: view.active_delegations,
+            alerts: view.alerts.iter().collect(),
             truncated: view.truncated,
         }
     }

@@ -145,21 +145,6 @@ pub struct LeaderElected {
     pub version: String,
 }
 
-/// `runtime.alert.*`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alert {
-    /// What every decision carries.
-    pub runtime: RuntimeMetadata,
-    /// What makes two alerts the same.
-    pub key: String,
-    /// `info`, `warning` or `critical`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub severity: Option<String>,
-    /// In words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub summary: Option<String>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -164,6 +164,9 @@ impl StatusChanged {
     /// The hook that waited for an answer is gone.
     pub const RELEASED: &str = "permission_released";
 
+    /// A call of the model failed for now, and is made again.
+    pub const RETRYING: &str = "retrying";
+
     /// What an agent says of itself.
     pub const fn of_agent(status: String) -> Self {
         Self {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::decode;
+use muster_domain::alert::{AlertFact, Because, Raised, Rule, Severity};
 use muster_domain::approval::{ApprovalId, Asked, By, Fallback, Kind, Outcome, Resolution, Scope, Stage};
 use muster_domain::fact::{Decision, Fact, InputDigest};
 use muster_domain::memory::{Compaction, Pressure};
@@ -63,21 +64,43 @@ fn what_was_concluded_is_what_is_folded() {
         (Conclusion::HostAdded, Decision::HostAdded),
         (Conclusion::HostLost, Decision::HostLost),
         (Conclusion::HostReturned, Decision::HostReturned),
-        (
-            Conclusion::AlertRaised {
-                key: "k".to_owned(),
-                summary: "s".to_owned(),
-            },
-            Decision::AlertRaised { key: "k".to_owned() },
-        ),
-        (
-            Conclusion::AlertCleared { key: "k".to_owned() },
-            Decision::AlertCleared { key: "k".to_owned() },
-        ),
     ];
     for (conclusion, decision) in facts {
         assert_eq!(folded(conclusion).1, Fact::Decision(decision));
     }
+}
+
+#[test]
+fn an_alert_is_folded_as_it_was_raised() {
+    let raised = AlertFact::Raised(Box::new(Raised {
+        key: "stuck:web-01/s".into(),
+        rule: Some(Rule::Stuck),
+        kind: Some("same_call".into()),
+        severity: Severity::Warning,
+        summary: "session s on web-01 made the same call 6 times in a row".into(),
+        since: Some(Timestamp::from_millis(3)),
+        evidence: [("times".into(), 6)].into(),
+    }));
+    let (sent, fact) = folded(Conclusion::Alert(raised.clone()));
+    assert_eq!(fact, Fact::Decision(Decision::Alert(raised)));
+    assert_eq!(sent.subject().to_string(), "runtime.alert.raised.web-01.s");
+    let shown: serde_json::Value = serde_json::from_str(sent.data.get()).unwrap();
+    assert_eq!(
+        (&shown["rule"], &shown["severity"]),
+        (&"stuck".into(), &"warning".into())
+    );
+    assert_eq!(shown["evidence"]["times"], 6);
+    let cleared = AlertFact::Cleared {
+        key: "stuck:web-01/s".into(),
+        because: Because::SessionOver,
+    };
+    let (sent, fact) = folded(Conclusion::Alert(cleared.clone()));
+    assert_eq!(fact, Fact::Decision(Decision::Alert(cleared)));
+    let shown: serde_json::Value = serde_json::from_str(sent.data.get()).unwrap();
+    assert_eq!(
+        (&shown["rule"], &shown["because"]),
+        (&"stuck".into(), &"session_over".into())
+    );
 }
 
 #[test]

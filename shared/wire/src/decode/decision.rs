@@ -1,6 +1,7 @@
 //! `runtime.*`, as far as the state of the fleet depends on it.
 
 use super::read;
+use crate::data::alert::Alert;
 use crate::data::approval::{ApprovalRequired, ApprovalResolved};
 use crate::data::budget::{BudgetReached, BudgetRemoved, BudgetSet};
 use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
@@ -11,7 +12,7 @@ use crate::data::hold::{HoldConfirmed, HoldReleased, HoldSet};
 use crate::data::lease::LeaseChanged;
 use crate::data::memory::{MemoryCompacted, PressureChanged};
 use crate::data::policy::PolicyActivated;
-use crate::data::runtime::{Alert, LeaderElected, SessionLost, StateChanged};
+use crate::data::runtime::{LeaderElected, SessionLost, StateChanged};
 use muster_domain::checkpoint::Extent;
 use muster_domain::circuit::Change;
 use muster_domain::delegation::{Delegation, DelegationFact, Status};
@@ -135,10 +136,10 @@ pub(super) fn memory(kind: MemoryCompactionKind, data: &str) -> Option<Decision>
 }
 
 pub(super) fn alert(kind: AlertKind, data: &str) -> Option<Decision> {
-    let Alert { key, .. } = read(data)?;
+    let alert: Alert = read(data)?;
     Some(match kind {
-        AlertKind::Raised => Decision::AlertRaised { key },
-        AlertKind::Cleared => Decision::AlertCleared { key },
+        AlertKind::Raised => Decision::Alert(alert.raised()),
+        AlertKind::Cleared => Decision::Alert(alert.cleared()),
     })
 }
 

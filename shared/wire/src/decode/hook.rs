@@ -76,7 +76,9 @@ pub(super) fn fact(name: &HookName, data: &str) -> Option<Fact> {
     } else {
         super::work::of(known(name), &members, &body).map(Box::new)
     };
+    let output = members.raw(Field::ToolResponse).map(output);
     Some(Fact::Hook(Box::new(Hook {
+        output,
         work,
         prompt: members.name(Field::Prompt),
         subagent: members.name(Field::Subagent),
@@ -88,6 +90,19 @@ pub(super) fn fact(name: &HookName, data: &str) -> Option<Fact> {
         output_bytes: output_bytes(&members, &note, &body),
         body,
     })))
+}
+
+/// How much of either end of a result is looked at: enough to tell a poll's answer from the next one, and no more work for
+/// a large one.
+const OUTPUT_BYTES: usize = 256;
+
+/// A digest of what a call gave back.
+fn output(response: &RawValue) -> u32 {
+    let bytes = response.get().as_bytes();
+    let (head, tail) = (bytes.len().min(OUTPUT_BYTES), bytes.len().saturating_sub(OUTPUT_BYTES));
+    let whole = muster_domain::digest::of(&(bytes.len(), &bytes[..head], &bytes[tail.max(head)..]));
+    // Both halves of it.
+    (whole ^ (whole >> 32)) as u32
 }
 
 /// Ingest's notes, as far as they are read here.

@@ -69,6 +69,9 @@ pub(super) fn fact(kind: TurnKind, data: &str) -> Option<TurnFact> {
         }
         TurnKind::StatusChanged => {
             let StatusChanged { status, ask, reason } = read(data)?;
+            if status == StatusChanged::RETRYING {
+                return Some(TurnFact::Retried);
+            }
             let end = match status.as_str() {
                 StatusChanged::ANSWERED => AskEnd::Answered,
                 StatusChanged::RELEASED => AskEnd::Released,

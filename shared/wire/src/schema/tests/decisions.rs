@@ -3,17 +3,18 @@
 use super::super::*;
 use super::{Full, full};
 use crate::api::{
-    ApprovalRequest, ApprovalState, ApprovalsListRequest, ApprovalsResolveRequest, AuditDigestRequest,
-    BudgetsRemoveRequest, BudgetsSetRequest, CheckpointRequest, CircuitsProbeRequest, CircuitsResetRequest,
-    CircuitsStatusRequest, ContextCheckRequest, Cursor, DelegateRequest, DelegationRequest, DelegationsCancelRequest,
-    DelegationsListRequest, EscalationsClearRequest, EscalationsSetRequest, GatesReplaceRequest, GatesRequest,
-    GatesSeedRequest, GatesSetStatusRequest, GuardsListRequest, HandoffsGetRequest, HandoffsWriteRequest, HelloRequest,
-    HoldsListRequest, HoldsReleaseRequest, HoldsSetRequest, HostsListRequest, LeaseTarget, LeasesListRequest,
-    MemoryReportRequest, PolicyActivateRequest, PolicyCheckRequest, RecoveriesWriteRequest, SessionDetailRequest,
-    SessionRequest, SessionsClearRequest, SessionsHeartbeatRequest, SessionsListRequest, SessionsStartRequest,
-    SessionsTakeoverRequest, Verdict,
+    AlertState, AlertsListRequest, ApprovalRequest, ApprovalState, ApprovalsListRequest, ApprovalsResolveRequest,
+    AuditDigestRequest, BudgetsRemoveRequest, BudgetsSetRequest, CheckpointRequest, CircuitsProbeRequest,
+    CircuitsResetRequest, CircuitsStatusRequest, ContextCheckRequest, Cursor, DelegateRequest, DelegationRequest,
+    DelegationsCancelRequest, DelegationsListRequest, EscalationsClearRequest, EscalationsSetRequest,
+    GatesReplaceRequest, GatesRequest, GatesSeedRequest, GatesSetStatusRequest, GuardsListRequest, HandoffsGetRequest,
+    HandoffsWriteRequest, HelloRequest, HoldsListRequest, HoldsReleaseRequest, HoldsSetRequest, HostsListRequest,
+    LeaseTarget, LeasesListRequest, MemoryReportRequest, PolicyActivateRequest, PolicyCheckRequest,
+    RecoveriesWriteRequest, SessionDetailRequest, SessionRequest, SessionsClearRequest, SessionsHeartbeatRequest,
+    SessionsListRequest, SessionsStartRequest, SessionsTakeoverRequest, Verdict,
 };
 use crate::edge::Source;
+use muster_domain::alert::{Rule, Severity};
 use muster_domain::approval::{ApprovalId, Scope};
 use muster_domain::budget;
 use muster_domain::checkpoint::Git;
@@ -187,6 +188,18 @@ pub(super) fn requests() -> Vec<Full> {
                 session: Some(id()),
                 host: Some(host()),
                 cursor: Some(approval()),
+                limit: Some(1),
+            },
+        ),
+        full(
+            Operation::AlertsList,
+            &AlertsListRequest {
+                state: AlertState::All,
+                rule: Some(Rule::Stuck),
+                session: Some(id()),
+                host: Some(host()),
+                severity: Some(Severity::Critical),
+                since: Some(Timestamp::from_millis(1)),
                 limit: Some(1),
             },
         ),
