@@ -152,6 +152,7 @@ fn of_turn(fact: &TurnFact) -> String {
             None => format!("{} tokens", format::count(*used_tokens)),
         },
         TurnFact::StateChanged { compacting } => if *compacting { "compacting" } else { "working" }.to_owned(),
+        TurnFact::Retried => "the model is asked again".to_owned(),
         TurnFact::SubagentLinked { subagent, .. } => format!("subagent {subagent}"),
         TurnFact::AskEnded { end, reason, .. } => {
             let how = match end {

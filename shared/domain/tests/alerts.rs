@@ -49,7 +49,7 @@ impl Story {
     fn lead(&mut self, drafts: Vec<Draft>) {
         for draft in self.script.lead(drafts) {
             if let Conclusion::Alert(fact) = draft.conclusion {
-                let rule = Rule::of_key(fact.key()).unwrap();
+                let rule = Rule::of_key(fact.key()).expect("every alert is of a rule");
                 self.said.push((rule, matches!(fact, AlertFact::Raised(_))));
             }
         }
@@ -84,7 +84,7 @@ impl Story {
     }
 
     fn works(&mut self, command: u64) -> &mut Self {
-        self.call(command, ToolOutcome::Ok, u32::try_from(command).unwrap())
+        self.call(command, ToolOutcome::Ok, command as u32)
     }
 
     fn fails(&mut self, command: u64, error: &str) -> &mut Self {

@@ -112,10 +112,13 @@ impl About<'_> {
 }
 
 fn because(session: &Session) -> Because {
-    match session.standing().state {
-        state if state.is_over() => Because::SessionOver,
-        SessionState::Unknown => Because::Silent,
-        _ => Because::Over,
+    let state = session.standing().state;
+    if state.is_over() {
+        Because::SessionOver
+    } else if state == SessionState::Unknown {
+        Because::Silent
+    } else {
+        Because::Over
     }
 }
 
