@@ -50,7 +50,7 @@ const LOOK: Duration = Duration::from_millis(500);
 enum Task {
     Requested(Box<Request>),
     Withdrawn(EffectId, Box<Delivery>),
-    Carry(Carry, mpsc::Sender<ServerFrame>),
+    Carry(Carry, mpsc::Sender<ServerFrame>, oneshot::Sender<()>),
     Receipt(CarryReceipt, oneshot::Sender<()>),
 }
 
@@ -101,11 +101,12 @@ impl Effects {
         let _ = self.0.send(task).await;
     }
 
-    /// Connects a carrier.
-    pub(crate) async fn carry(&self, carry: Carry) -> Link {
+    /// Connects a carrier; nothing where a later run carries its session.
+    pub(crate) async fn carry(&self, carry: Carry) -> Option<Link> {
         let (sender, link) = carriers::link();
-        let _ = self.0.send(Task::Carry(carry, sender)).await;
-        link
+        let (taken, answer) = oneshot::channel();
+        self.0.send(Task::Carry(carry, sender, taken)).await.ok()?;
+        answer.await.ok().map(|()| link)
     }
 
     /// Takes a carrier's receipt; it is on disk afterwards.
@@ -164,7 +165,15 @@ impl Clerk {
                 self.withdrawn(id).await;
                 settle(*delivery).await;
             }
-            Task::Carry(carry, orders) => self.carry(carry, orders).await,
+            Task::Carry(carry, orders, taken) => {
+                // Ids of runs are in the order of their beginnings. Were the later one sent away, two would take turns for ever.
+                let later = |carrier: &Carrier| carrier.run.as_str() > carry.run.as_str();
+                if !self.carriers.of(&carry.session).is_some_and(later) {
+                    // One that went meanwhile is found to be gone.
+                    let _ = taken.send(());
+                    self.carry(carry, orders).await;
+                }
+            }
             Task::Receipt(receipt, noted) => {
                 if self.receipt(receipt).await {
                     // A carrier that went meanwhile asks again.
@@ -194,9 +203,9 @@ impl Clerk {
                 self.refuse(*request, "mismatched", "another run carries this session now")
                     .await
             }
+            None if self.waiting.contains_key(&request.id) => again(request.delivery).await,
             None => {
-                let until = self.waiting.get(&request.id).map(|(until, _)| *until);
-                let until = until.unwrap_or_else(|| Instant::now() + CARRIER_WITHIN);
+                let until = Instant::now() + CARRIER_WITHIN;
                 self.waiting.insert(request.id, (until, request));
             }
         }
@@ -241,7 +250,7 @@ impl Clerk {
         {
             return false;
         }
-        match self.journal.write(request.id, entry) {
+        match self.journal.write(request.id, entry).await {
             Ok(()) => true,
             Err(error) => {
                 tracing::error!(%error, "an order is not carried out, because it cannot be written down");
@@ -271,7 +280,7 @@ impl Clerk {
         {
             return again(request.delivery).await;
         }
-        if let Err(error) = self.journal.write(request.id, entry) {
+        if let Err(error) = self.journal.write(request.id, entry).await {
             tracing::warn!(%error, "a refused order is not written down");
         }
         settle(request.delivery).await;
@@ -293,7 +302,7 @@ impl Clerk {
                     begun: now(),
                     over: true,
                 };
-                if let Err(error) = self.journal.write(id, entry) {
+                if let Err(error) = self.journal.write(id, entry).await {
                     tracing::warn!(%error, "a withdrawal is not written down");
                 }
             }
@@ -351,7 +360,7 @@ impl Clerk {
             return false;
         }
         self.carriers.over(id);
-        if let Err(error) = self.journal.over(id) {
+        if let Err(error) = self.journal.over(id).await {
             tracing::warn!(%error, "the end of an order is not written down");
         }
         true

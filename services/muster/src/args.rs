@@ -94,7 +94,7 @@ pub(crate) enum Command {
     Tail(commands::tail::Args),
     /// What happened, again, in its own rhythm or faster
     Replay(commands::replay::Args),
-    /// Run a command and report what it prints, uses and returns
+    /// Drive an agent turn by turn as its session is told to; or run a command, and report what it prints, uses and returns
     Run(commands::run::Args),
     /// Give an agent muster's tools: be its MCP server, over standard input and output
     Mcp(commands::mcp::Args),

@@ -79,11 +79,11 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be written. Then it is not known to be begun, and must not be.
-    pub(crate) fn write(&mut self, id: EffectId, entry: Entry) -> io::Result<()> {
+    pub(crate) async fn write(&mut self, id: EffectId, entry: Entry) -> io::Result<()> {
         let now = entry.begun;
         let before = self.content.entries.insert(id, entry);
         self.forget(now);
-        let saved = self.save();
+        let saved = self.save().await;
         if saved.is_err() {
             match before {
                 Some(before) => self.content.entries.insert(id, before),
@@ -97,11 +97,11 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be written; after a restart the end would be told as unknown once more, which changes nothing.
-    pub(crate) fn over(&mut self, id: EffectId) -> io::Result<()> {
+    pub(crate) async fn over(&mut self, id: EffectId) -> io::Result<()> {
         match self.content.entries.get_mut(&id) {
             Some(entry) if !entry.over => {
                 entry.over = true;
-                self.save()
+                self.save().await
             }
             Some(_) | None => Ok(()),
         }
@@ -119,15 +119,21 @@ impl Journal {
         }
     }
 
-    fn save(&self) -> io::Result<()> {
-        let beside = self.path.with_extension("new");
-        let mut file = File::create(&beside)?;
-        file.write_all(&serde_json::to_vec(&self.content)?)?;
-        file.sync_data()?;
-        fs::rename(&beside, &self.path)?;
-        // The name, too, has to survive.
-        self.path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_data())
+    /// Beside the runtime: a disk takes its time, and others wait for their answers.
+    async fn save(&self) -> io::Result<()> {
+        let (path, bytes) = (self.path.clone(), serde_json::to_vec(&self.content)?);
+        tokio::task::spawn_blocking(move || replace(&path, &bytes)).await?
     }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = File::create(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_data()?;
+    fs::rename(&beside, path)?;
+    // The name, too, has to survive.
+    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_data())
 }
 
 #[cfg(test)]
@@ -150,27 +156,27 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_was_begun_is_known_after_a_restart() {
+    #[tokio::test]
+    async fn what_was_begun_is_known_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path()).unwrap();
-        journal.write(id(1), entry(0)).unwrap();
-        journal.write(id(2), entry(0)).unwrap();
-        journal.over(id(2)).unwrap();
+        journal.write(id(1), entry(0)).await.unwrap();
+        journal.write(id(2), entry(0)).await.unwrap();
+        journal.over(id(2)).await.unwrap();
         let again = Journal::open(dir.path()).unwrap();
         assert_eq!(again.open_entries().map(|(id, _)| id).collect::<Vec<_>>(), [id(1)]);
         assert!(again.get(id(2)).unwrap().over);
         assert_eq!(again.get(id(3)), None);
     }
 
-    #[test]
-    fn what_is_over_is_forgotten_once_it_would_be_late_and_what_is_not_stays() {
+    #[tokio::test]
+    async fn what_is_over_is_forgotten_once_it_would_be_late_and_what_is_not_stays() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path()).unwrap();
-        journal.write(id(1), entry(0)).unwrap();
-        journal.write(id(2), entry(0)).unwrap();
-        journal.over(id(2)).unwrap();
-        journal.write(id(3), entry(REMEMBERED_MS)).unwrap();
+        journal.write(id(1), entry(0)).await.unwrap();
+        journal.write(id(2), entry(0)).await.unwrap();
+        journal.over(id(2)).await.unwrap();
+        journal.write(id(3), entry(REMEMBERED_MS)).await.unwrap();
         assert!(journal.get(id(1)).is_some() && journal.get(id(2)).is_none());
     }
 

@@ -8,7 +8,10 @@ use tokio::io::AsyncBufReadExt as _;
 impl Connection<'_> {
     /// Serves a carrier to the connection's end, which a later connection for the same session brings about as well.
     pub(super) async fn carry(&mut self, carry: Carry) -> io::Result<bool> {
-        let mut orders = self.desk.effects.carry(carry).await;
+        let Some(mut orders) = self.desk.effects.carry(carry).await else {
+            self.error("displaced", "a later run carries this session").await?;
+            return Ok(false);
+        };
         self.send(&ServerFrame::Carrying).await?;
         loop {
             tokio::select! {

@@ -178,6 +178,12 @@ async fn what_is_late_or_for_another_run_is_refused_and_never_begun() {
     assert_eq!(ended(&hub, &late).await, ["late"]);
     let other = order(&hub, Some("r1"), 60, json!({"kind": "interrupt"})).await;
     assert_eq!(ended(&hub, &other).await, ["mismatched"]);
+    // An earlier run does not take it back.
+    let mut earlier = ingest.connect().await;
+    earlier
+        .say(&json!({"type": "carry", "run": "r1", "session": SESSION}))
+        .await;
+    assert_eq!(earlier.error().await, "displaced");
     // Nothing of all that came here.
     let own = order(&hub, Some("r2"), 60, json!({"kind": "interrupt"})).await;
     assert_eq!(ordered(&mut socket).await, own);

@@ -10,5 +10,6 @@ mod place;
 mod racing;
 mod refusals;
 mod run;
+mod turns;
 mod up;
 mod watching;

@@ -1,7 +1,7 @@
 //! Who carries out what the session is told.
 //!
-//! A turn loop runs its agent once for each turn, so between two turns the agent is gone and says that its session ended.
-//! As long as the loop itself runs, the session goes on.
+//! A carrier may run its agent once for each turn, so that between two turns the agent is gone and says that its session
+//! ended. As long as the carrier itself runs, the session goes on.
 
 use super::merge::Latest;
 use crate::effect::Carrier;

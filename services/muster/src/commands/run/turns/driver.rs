@@ -98,9 +98,10 @@ pub(super) struct Driver {
     session: SessionId,
     /// The conversation has had a prompt.
     known: bool,
+    /// It was given one, which it may have died of.
+    prompted: bool,
     agent: Agent,
     telling: Session,
-    missed: Missed,
     reporter: Reporter,
     carrying: Carrying,
     shown: Shown,
@@ -129,9 +130,9 @@ impl Driver {
             launch,
             session,
             known,
+            prompted: false,
             agent,
             telling,
-            missed: Missed::default(),
             reporter,
             carrying,
             shown,
@@ -145,26 +146,34 @@ impl Driver {
     }
 
     pub(super) async fn run(mut self, mut signals: Signals) -> anyhow::Result<ExitCode> {
-        let code = loop {
+        let code = self.turns(&mut signals).await;
+        self.give_up().await;
+        self.carrying.finish().await;
+        let missed = self.reporter.finish().await;
+        if missed != Missed::default() {
+            self.shown
+                .say(&format!("muster: {missed} were not reported: ingest did not take them"));
+        }
+        code.map(ExitCode::from)
+    }
+
+    /// Turn after turn, to the exit status of it all.
+    async fn turns(&mut self, signals: &mut Signals) -> anyhow::Result<u8> {
+        loop {
             self.advance().await;
             let until = self.patience.until();
             tokio::select! {
                 line = self.agent.lines.recv() => match line {
                     Some(line) => self.line(&line).await,
-                    None => if let Some(code) = self.gone(&mut signals).await? { break code },
+                    None => if let Some(code) = self.gone(signals).await? {
+                        return Ok(code);
+                    },
                 },
                 Some(wanted) = self.carrying.wanted.recv() => self.wanted(wanted).await,
                 _ = signals.next() => self.signalled().await,
                 () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => self.out_of_patience(),
             }
-        };
-        self.carrying.finish().await;
-        let missed = self.reporter.finish().await;
-        if missed != self.missed {
-            self.shown
-                .say(&format!("muster: {missed} were not reported: ingest did not take them"));
         }
-        Ok(ExitCode::from(code))
     }
 
     /// Begins what can begin between two turns.
@@ -200,6 +209,7 @@ impl Driver {
             self.agent.hang_up();
             return;
         }
+        self.prompted = true;
         self.shown.turn(&work, unread);
         self.turn = Some(Turn {
             id,
@@ -430,7 +440,6 @@ impl Driver {
                 for effect in effects {
                     self.carrying.done(effect, ActionKind::Stop, None).await;
                 }
-                self.give_up().await;
                 self.shown.say(&format!(
                     "the run is over; go on with: muster run --resume {}",
                     self.session
@@ -439,7 +448,7 @@ impl Driver {
             }
             Next::Fresh(effects) => {
                 self.session = SessionId::new(&Uuid::new_v4().to_string())?;
-                self.known = false;
+                (self.known, self.prompted) = (false, false);
                 self.again().await?;
                 for effect in effects {
                     let detail = format!("the conversation is {} now", self.session);
@@ -469,24 +478,18 @@ impl Driver {
         }
         self.deaths += 1;
         if self.deaths > DEATHS_MAX {
-            self.give_up().await;
             self.shown.say("the agent ended again and again; the run is over");
             return Ok(Some(match process::code(status) {
                 0 => exit::BUG,
                 code => code,
             }));
         }
-        // Told by hand, in case its conversation began or was lost without a word.
-        if self.deaths > 1 {
-            self.known = !self.known;
-        }
+        // Its conversation may have begun without a word.
+        self.known |= self.prompted && self.deaths > 1;
         let pause = Duration::from_secs(1 << (self.deaths - 1));
         tokio::select! {
             () = sleep(pause) => {}
-            _ = signals.next() => {
-                self.give_up().await;
-                return Ok(Some(0));
-            }
+            _ = signals.next() => return Ok(Some(0)),
         }
         self.again().await?;
         Ok(None)
