@@ -23,6 +23,7 @@ pub(crate) enum Group {
     Recovery,
     State,
     Context,
+    Memory,
 }
 
 /// What a command is.
@@ -70,6 +71,7 @@ impl Group {
                 ("runtime-state-export", Does::Export),
             ],
             Self::Context => &[("context-check", Does::Ask(O::ContextCheck))],
+            Self::Memory => &[("memory-compact", Does::Ask(O::MemoryCompact))],
         }
     }
 
@@ -198,20 +200,27 @@ fn nothing_left(command: &str, members: &Members) -> Result<(), Refused> {
 }
 
 async fn ask(asker: &Asker, who: &Credentials, operation: Operation, mut members: Members) -> Result<Value, Refused> {
+    if operation == Operation::MemoryCompact {
+        // A session's context is compacted, wherever it works.
+        members.remove("workspace");
+    }
     let mut own = taken(operation, &mut members);
     nothing_left(&operation.to_string(), &members)?;
     as_own(who, operation, &mut own);
     asker.ask(who, operation, &own).await
 }
 
-/// What is evaluated is the caller's own session, unless they say another.
+/// What is evaluated, or compacted, is the caller's own session, unless they say another.
 fn as_own(who: &Credentials, operation: Operation, members: &mut Members) {
-    let evaluates = matches!(
-        operation,
-        Operation::ContextCheck | Operation::CheckpointsEvaluate | Operation::CheckpointsCloseout
-    );
-    if let (true, Some(session)) = (evaluates, &who.session) {
-        members.entry("session").or_insert_with(|| json!(session));
+    let about = [
+        (Operation::ContextCheck, "session"),
+        (Operation::CheckpointsEvaluate, "session"),
+        (Operation::CheckpointsCloseout, "session"),
+        (Operation::MemoryCompact, "id"),
+    ];
+    let named = about.iter().find(|(of, _)| *of == operation);
+    if let (Some((_, name)), Some(session)) = (named, &who.session) {
+        members.entry(*name).or_insert_with(|| json!(session));
     }
 }
 
@@ -299,6 +308,7 @@ mod tests {
             Group::Recovery,
             Group::State,
             Group::Context,
+            Group::Memory,
         ];
         for group in groups {
             let schema = group.schema();

@@ -123,6 +123,11 @@ const FURTHER: &[Tool] = &[
         description: "Whether to go on with the context there is.",
         does: Does::Ccd(Group::Context),
     },
+    Tool {
+        name: "ccd_memory",
+        description: "Have a session compact its context, where its runner can.",
+        does: Does::Ccd(Group::Memory),
+    },
 ];
 
 /// Every tool, in the order in which they are listed.

@@ -161,6 +161,11 @@ async fn ccds_tools_and_commands_do_what_the_operations_do() {
     assert_eq!(export["lease"]["session"]["actor_id"], "ann");
     assert_eq!(export["execution_gates"][0]["text"], "builds");
 
+    let nobody = refusal(&ask("ccd_memory", "memory-compact", json!({})));
+    assert!(
+        nobody.contains("muster run"),
+        "nothing runs the session that could compact it: {nobody}"
+    );
     let unknown = ask("ccd_state", "attach", json!({}));
     assert!(refusal(&unknown).contains("give one of checkpoint, handover"));
     let dropped = ask("ccd_session_gates", "clear-gates", mine(json!({"colour": "red"})));

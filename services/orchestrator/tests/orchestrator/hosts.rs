@@ -21,11 +21,19 @@ async fn a_host_is_added_lost_with_its_sessions_and_returns() {
     hub.until_events("runtime.host.lost", 1).await;
     hub.until("s1", SessionState::Unknown).await;
     let hosts: Reply<HostsList> = hub.answer(Operation::HostsList, json!({})).await;
-    assert_eq!(hosts.body.hosts[0].state.to_string(), "lost");
+    let lost = &hosts.body.hosts[0];
+    assert_eq!((&*lost.state, &*lost.presence), ("lost", "expired"));
+    assert_eq!(lost.runtime_health, None, "nobody can tell");
 
     host.present(PRESENCE_TTL).await;
     hub.until_events("runtime.host.returned", 1).await;
     hub.until("s1", SessionState::Working).await;
+    let hosts: Reply<HostsList> = hub.answer(Operation::HostsList, json!({})).await;
+    let back = &hosts.body.hosts[0];
+    assert_eq!(
+        (&*back.presence, back.runtime_health.as_deref()),
+        ("active", Some("ready"))
+    );
     // A heartbeat is no news.
     host.present(PRESENCE_TTL).await;
     host.end("s1").await;

@@ -5,6 +5,7 @@ use crate::{time, token};
 use muster_domain::alert::Rule;
 use muster_domain::fact::Usage;
 use muster_domain::fleet::SessionKey;
+use muster_domain::host::HostState;
 use muster_domain::ids::InstanceId;
 use muster_domain::names::{AgentName, HostName, Profile, SessionId};
 use muster_domain::state::SessionState;
@@ -268,6 +269,13 @@ pub struct HostSummary {
     pub instance: Option<InstanceId>,
     /// What is wrong with it, while something is.
     pub degraded: Option<String>,
+    /// CCD's word for its presence: `active`, `expired` (nobody renews it), `missing` (removed). Hosts renew it every few
+    /// seconds, so it expires within seconds, and not after CCD's 8 h or 15 min.
+    #[serde(default)]
+    pub presence: String,
+    /// CCD's word for its health: `ready` (sessions run), `idle` (none does), `degraded`. Null while nobody can tell.
+    #[serde(default)]
+    pub runtime_health: Option<String>,
     /// When it was last heard of.
     #[serde(with = "time")]
     pub last_seen: Timestamp,
@@ -280,6 +288,8 @@ pub struct HostSummary {
 impl From<HostView> for HostSummary {
     fn from(view: HostView) -> Self {
         Self {
+            presence: presence(view.state).to_owned(),
+            runtime_health: health(&view).map(str::to_owned),
             name: view.name,
             state: view.state.as_str().to_owned(),
             since: view.since,
@@ -290,5 +300,22 @@ impl From<HostView> for HostSummary {
             sessions: view.sessions,
             live: view.live,
         }
+    }
+}
+
+const fn presence(state: HostState) -> &'static str {
+    match state {
+        HostState::Present => "active",
+        HostState::Lost | HostState::Stopping => "expired",
+        HostState::Removed => "missing",
+    }
+}
+
+const fn health(view: &HostView) -> Option<&'static str> {
+    match (view.state, &view.degraded) {
+        (HostState::Present, Some(_)) => Some("degraded"),
+        (HostState::Present, None) if view.live > 0 => Some("ready"),
+        (HostState::Present, None) => Some("idle"),
+        (HostState::Lost | HostState::Stopping | HostState::Removed, _) => None,
     }
 }
