@@ -9,7 +9,7 @@ mod decide;
 mod meter;
 mod rule;
 
-pub(crate) use decide::{Pending, catch_up, react, spends};
+pub(crate) use decide::{Pending, catch_up, react, spends, spent};
 pub use decide::{Refusal, Standing, remove, set, standings};
 pub use meter::Level;
 use meter::Meters;

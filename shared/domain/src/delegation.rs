@@ -4,10 +4,11 @@
 //! of that call's run is what became of the delegation. Nothing is joined by time or by name alone: what cannot be joined
 //! is, after a while, stale, which says that nobody knows. A stale one that is heard of after all ends as it ended.
 //!
-//! It never has more rights than its delegator: the agent runs within the delegator's own session, and the permission mode
-//! that session had is kept as the ceiling.
+//! It never has more rights than its delegator: the agent runs within the delegator's own session, the permission mode that
+//! session had is kept, and the host denies the calls of a delegated agent that runs under a mode which grants more.
 
 mod conclude;
+mod nesting;
 mod words;
 
 pub use conclude::{Delegating, Refusal, Wish, cancel, delegate};
@@ -18,7 +19,7 @@ use crate::circuit::Circuits;
 use crate::fact::{Fact, HookBody, Recorded};
 use crate::fleet::SessionKey;
 use crate::ids::DelegationId;
-use crate::names::{SubagentName, ToolCallId};
+use crate::names::{SubagentId, SubagentName, ToolCallId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -71,6 +72,9 @@ struct Call {
     session: SessionKey,
     agent: SubagentName,
     id: ToolCallId,
+    /// The subagent that made it, and that one's kind.
+    #[serde(default)]
+    inside: Option<(SubagentId, Option<Box<str>>)>,
 }
 
 /// All delegations that are under way, and the latest that ended.
@@ -114,6 +118,10 @@ impl Delegations {
                 session,
                 agent: agent.clone(),
                 id: call.clone(),
+                inside: hook
+                    .subagent
+                    .clone()
+                    .map(|subagent| (subagent, hook.subagent_type.as_deref().map(Into::into))),
             }),
         }
         calls.sort_unstable();
@@ -193,6 +201,16 @@ impl Delegations {
     fn call_of(&self, id: DelegationId, delegation: &Delegation) -> Option<&ToolCallId> {
         let own = |call: &&Call| call.session == delegation.session && call.agent == delegation.agent;
         self.calls.get(&id)?.iter().find(own).map(|call| &call.id)
+    }
+
+    /// The subagent that made its call; none where the main thread did, or nobody yet.
+    fn made_inside(&self, id: DelegationId, delegation: &Delegation) -> Option<nesting::Inside<'_>> {
+        let call = self.call_of(id, delegation)?;
+        let calls = self.calls.get(&id)?.iter();
+        let (subagent, kind) = calls
+            .filter(|known| known.id == *call)
+            .find_map(|known| known.inside.as_ref())?;
+        Some((subagent, kind.as_deref()))
     }
 
     /// How it stands by what was observed: the status, the call, and why; `None` while nothing is known of it.

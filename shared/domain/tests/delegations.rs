@@ -5,6 +5,7 @@
 mod script;
 
 use muster_domain::asker::Asker;
+use muster_domain::budget::{self, Measure, Rule, Scope};
 use muster_domain::conclusion::{Conclusion, Draft};
 use muster_domain::delegation::{self, Delegating, Refusal, Status, Tier, Wish};
 use muster_domain::due;
@@ -78,6 +79,7 @@ impl Story for Script {
             task: "review it".to_owned(),
             tier: Tier::Sonnet,
             parent: parent.map(named),
+            forbidden: None,
         };
         match delegation::delegate(&self.fleet, &self.overlay, &asker(), &wish, ms(self.now)) {
             Ok(Delegating::Write(drafts)) => {
@@ -267,6 +269,99 @@ fn delegations_nest_five_deep_and_no_deeper() {
     assert_eq!(script.wishes(7, Some(99)), Err(Refusal::Unknown(named(99))));
 }
 
+/// Something that a subagent of the reviewer's kind does.
+fn inside(subagent: &str, told: Hook) -> Hook {
+    Hook {
+        subagent_type: Some("reviewer".to_owned()),
+        ..in_subagent(subagent, told)
+    }
+}
+
+/// A subagent is about to delegate, or did.
+fn delegates(subagent: &str, body: HookBody) -> Hook {
+    inside(subagent, hook(Some("p1"), body))
+}
+
+const DELEGATE: &str = "mcp__muster__agent_delegate";
+
+#[test]
+fn a_parent_that_is_not_named_is_counted_where_it_is_seen() {
+    let mut script = queued();
+    script.told(of_call(start("Agent", "c1"), 1, Stage::Begun));
+    let mut refused = None;
+    // Each agent delegates to the next one, and none says on whose behalf.
+    for n in 1..=5_u128 {
+        let (own, ask, next) = (format!("a{n}"), format!("d{n}"), format!("c{}", n + 1));
+        script.told(delegates(&own, start(DELEGATE, &ask)));
+        match script.wishes(n + 1, None) {
+            Err(refusal) => refused = Some((n, refusal)),
+            Ok(()) => {
+                let known = script.fleet.delegations().get(named(n + 1)).unwrap();
+                assert_eq!(u128::from(known.depth), n);
+                script.told(delegates(&own, end(DELEGATE, &ask)));
+                script.told(inside(&own, of_call(start("Agent", &next), n + 1, Stage::Begun)));
+            }
+        }
+    }
+    assert_eq!(refused, Some((5, Refusal::TooDeep { limit: 5 })));
+    let first = script.fleet.delegations().get(named(2)).unwrap();
+    assert_eq!(first.parent, Some(named(1)), "only one can be it");
+    let later = script.fleet.delegations().get(named(3)).unwrap();
+    assert_eq!(
+        later.parent, None,
+        "two run that could be it: the deeper counts, and none is named"
+    );
+}
+
+#[test]
+fn a_call_made_within_an_agents_run_counts_although_its_asking_was_not_seen() {
+    let mut script = queued();
+    script.told(of_call(start("Agent", "c1"), 1, Stage::Begun));
+    script.wishes(2, None).unwrap();
+    assert_eq!(script.fleet.delegations().get(named(2)).unwrap().depth, 0);
+    script.told(inside("a1", of_call(start("Agent", "c2"), 2, Stage::Begun)));
+    script.wishes(3, Some(2)).unwrap();
+    assert_eq!(script.fleet.delegations().get(named(3)).unwrap().depth, 2);
+}
+
+#[test]
+fn a_budget_that_is_spent_refuses_also_without_a_hold() {
+    let mut script = queued();
+    let rule = Rule {
+        scope: Scope::Fleet,
+        measure: Measure::Usd,
+        limit: 1_000_000,
+        window: None,
+    };
+    let set = budget::set(&script.fleet, rule, "op-anna", "b1").unwrap();
+    script.write(vec![set]);
+    script.turn(turn_ended("r1", 0, true, 999_999));
+    script.wishes(2, None).unwrap();
+    script.turn(turn_ended("r1", 1, true, 1_000_000));
+    script.drafts.clear();
+    assert_eq!(script.fleet.holds().in_force().count(), 0, "its hold is not set yet");
+    let refused = script.wishes(3, None).unwrap_err();
+    assert!(matches!(refused, Refusal::Spent(_)), "{refused}");
+}
+
+#[test]
+fn what_the_rules_forbid_is_refused_and_shown() {
+    let script = queued();
+    let wish = Wish {
+        id: named(2),
+        session: key(HOST, SESSION),
+        agent: reviewer(),
+        task: "review it".to_owned(),
+        tier: Tier::Sonnet,
+        parent: None,
+        forbidden: Some("policy: no reviews today".to_owned()),
+    };
+    let refused = delegation::delegate(&script.fleet, &script.overlay, &asker(), &wish, ms(script.now));
+    let (refusal, shown) = refused.unwrap_err();
+    assert_eq!(refusal.to_string(), "policy: no reviews today; delegation refused");
+    assert!(shown.is_some(), "it was a decision");
+}
+
 #[test]
 fn an_open_circuit_refuses_and_a_cooled_one_lets_one_through_as_its_probe() {
     let mut script = queued();
@@ -302,6 +397,7 @@ fn the_same_wish_again_is_the_same_delegation() {
         task: "x".to_owned(),
         tier: Tier::Haiku,
         parent: None,
+        forbidden: None,
     };
     let refused = delegation::delegate(&script.fleet, &script.overlay, &asker(), &unknown, ms(script.now));
     let (refusal, shown) = refused.unwrap_err();

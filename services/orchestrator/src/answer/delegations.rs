@@ -1,6 +1,6 @@
 //! Delegations: asked for, listed, shown, taken back.
 
-use super::{After, Asked, Then, encode_at, lists};
+use super::{After, Asked, Then, encode_at, lists, policy};
 use crate::election::now;
 use muster_domain::delegation::{self, Delegating, Refusal, Wish};
 use muster_domain::fleet::Fleet;
@@ -10,6 +10,7 @@ use muster_wire::api::{
     self, ApiError, Circuit, DelegateRequest, Delegated, DelegationAnswer, DelegationRequest, DelegationRow,
     DelegationsCancelRequest, DelegationsList, DelegationsListRequest, ErrorKind,
 };
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 /// Bytes of a task: what a model may be told in one go, and far below a message's limit.
@@ -27,13 +28,17 @@ pub(super) fn delegate(asked: &Asked<'_>, request: DelegateRequest) -> Result<Af
             "a task has some words, and {TASK_BYTES_MAX} bytes at most"
         )));
     }
+    let session = lists::find(asked.fleet, &request.session_id, request.host.as_ref())?;
+    let call = json!({"subagent_type": request.agent, "prompt": request.task, "description": request.task});
+    let forbidden = policy::forbids(asked, &session, "Agent", call)?;
     let wish = Wish {
         id: id(&asked.asker.caller, &asked.asker.request),
-        session: lists::find(asked.fleet, &request.session_id, request.host.as_ref())?,
+        session,
         agent: request.agent,
         task: request.task,
         tier,
         parent: request.parent_delegation,
+        forbidden,
     };
     let id = wish.id;
     match delegation::delegate(asked.fleet, asked.overlay, asked.asker, &wish, now()) {
@@ -139,9 +144,11 @@ fn row(fleet: &Fleet, id: DelegationId) -> Result<DelegationRow, ApiError> {
 fn error(refusal: &Refusal) -> ApiError {
     let kind = match refusal {
         Refusal::NoSession(_) | Refusal::Unknown(_) => ErrorKind::NotFound,
-        Refusal::Open(_) | Refusal::HalfOpen(..) | Refusal::TooDeep { .. } | Refusal::Held(_) => ErrorKind::Conflict,
+        Refusal::Open(_) | Refusal::HalfOpen(..) | Refusal::TooDeep { .. } | Refusal::Held(_) | Refusal::Spent(_) => {
+            ErrorKind::Conflict
+        }
         Refusal::Changing(_) => ErrorKind::Unavailable,
-        Refusal::NotYours => ErrorKind::Forbidden,
+        Refusal::NotYours | Refusal::Forbidden(_) => ErrorKind::Forbidden,
     };
     ApiError::new(kind, refusal.to_string())
 }

@@ -2,7 +2,7 @@
 
 mod check;
 
-pub(super) use check::check;
+pub(super) use check::{check, forbids};
 
 use super::{After, Asked, Then, encode_at};
 use muster_domain::fleet::Fleet;

@@ -108,3 +108,31 @@ async fn a_delegation_is_followed_by_the_id_that_its_call_carries() {
     assert_eq!(hub.until_events("runtime.delegation.refused", 1).await.len(), 1);
     orchestrator.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delegation_that_a_rule_forbids_is_refused_with_its_words() {
+    let hub = Hub::start().await;
+    let orchestrator = hub.orchestrator("a", &[]);
+    let _: Reply<api::Status> = hub.answer(Operation::Status, json!({})).await;
+    let mut host = hub.host("web-01");
+    let prompt = json!({"hook_event_name": "UserPromptSubmit", "prompt_id": "p1", "prompt": "go"});
+    let began = host.hook("s1", "user_prompt_submit", prompt);
+    host.publish(&[began]).await;
+    eventually(SOON, async || hub.sessions().await.pop()).await;
+    let text = r#"@message("Nobody deploys today.")
+forbid (principal, action == Action::"Agent", resource) when { context.input.subagent_type == "deployer" };"#;
+    let activate = json!({"sources": [{"name": "team.cedar", "text": text}]});
+    hub.operate(Operation::PolicyActivate, &activate).await.unwrap();
+    let wish = |agent: &str| json!({"session_id": "s1", "agent": agent, "task": "go ahead"});
+    let Err(RequestError::Failed(refused)) = ask(&hub, Operation::DelegationsDelegate, &wish("deployer")).await else {
+        panic!("it may not")
+    };
+    let error = serde_json::from_slice::<api::Failure>(&refused.body).unwrap().error;
+    assert_eq!(error.detail, "policy: Nobody deploys today.; delegation refused");
+    ask(&hub, Operation::DelegationsDelegate, &wish("reviewer"))
+        .await
+        .unwrap();
+    let said = hub.until_events("runtime.delegation.refused", 1).await;
+    assert_eq!(said[0]["data"]["agent"], "deployer");
+    orchestrator.stop().await;
+}

@@ -121,6 +121,18 @@ pub fn standings(fleet: &Fleet, id: &str, at: Timestamp) -> Vec<Standing> {
         .collect()
 }
 
+/// A budget of this session that is spent, its hold or not: by the service's clock, since windows pass without events.
+pub(crate) fn spent(fleet: &Fleet, key: &SessionKey, now: Timestamp) -> Option<String> {
+    let agent = fleet.session(key).and_then(|session| session.agent());
+    let exceeded = |(id, budget): (&str, &Budget)| {
+        let mut own = Subject::all_of(key, agent).filter(|one| budget.rule.scope.covers(one));
+        let level = |one| standing(fleet, id, budget, one, now).map(|standing| standing.level);
+        own.any(|one| level(one) == Some(Level::Exceeded))
+            .then(|| id.to_owned())
+    };
+    fleet.budgets().in_force().find_map(exceeded)
+}
+
 fn subjects(fleet: &Fleet, scope: &Scope) -> Vec<Subject> {
     let budgets = fleet.budgets();
     match scope {

@@ -1,7 +1,8 @@
 //! What the leader concludes about delegations: whether one may begin, what became of its call, and that nobody knows.
 
-use super::{Delegation, DelegationFact, Status, Tier};
+use super::{Delegation, DelegationFact, Status, Tier, nesting};
 use crate::asker::Asker;
+use crate::budget;
 use crate::circuit::{self, Asking, Holder, Permit};
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fact::{Decision, Fact, Recorded, TurnFact};
@@ -27,6 +28,8 @@ pub struct Wish {
     pub tier: Tier,
     /// The delegation it is part of.
     pub parent: Option<DelegationId>,
+    /// What the rules in force say against its call.
+    pub forbidden: Option<String>,
 }
 
 /// Why something is not done.
@@ -56,6 +59,12 @@ pub enum Refusal {
     /// The session's tool calls are held.
     #[error("held by {0}; delegation refused")]
     Held(String),
+    /// All of a budget is spent.
+    #[error("budget {0} is spent; delegation refused")]
+    Spent(String),
+    /// The rules say no.
+    #[error("{0}; delegation refused")]
+    Forbidden(String),
     /// It is another host's.
     #[error("this delegation belongs to a session on another host; let its delegator or an operator cancel it")]
     NotYours,
@@ -66,7 +75,12 @@ impl Refusal {
     const fn is_decision(&self) -> bool {
         matches!(
             self,
-            Self::Open(_) | Self::HalfOpen(..) | Self::TooDeep { .. } | Self::Held(_)
+            Self::Open(_)
+                | Self::HalfOpen(..)
+                | Self::TooDeep { .. }
+                | Self::Held(_)
+                | Self::Spent(_)
+                | Self::Forbidden(_)
         )
     }
 }
@@ -82,8 +96,8 @@ pub enum Delegating {
     Settled,
 }
 
-/// Whether a delegation may begin: the session must be known, the nesting shallow, nothing hold the session, and the
-/// agent's circuit let it. Through a circuit that has cooled down it goes as its one probe.
+/// Whether a delegation may begin: the session must be known, the nesting shallow, nothing hold the session, no budget of
+/// it be spent, no rule forbid the call, and the agent's circuit let it. Through a circuit that has cooled down it goes as its one probe.
 ///
 /// # Errors
 /// [`Refusal`], with the event that shows it where it was a decision.
@@ -116,21 +130,33 @@ fn admit(fleet: &Fleet, overlay: &Overlay, asker: &Asker, wish: &Wish, now: Time
     let Some(session) = fleet.session(&wish.session) else {
         return Err(Refusal::NoSession(wish.session.id.to_string()));
     };
-    let depth = match wish.parent {
-        None => 0,
-        Some(id) => fleet.delegations().get(id).ok_or(Refusal::Unknown(id))?.depth + 1,
-    };
     let limit = fleet.settings().circuits.max_depth;
+    if let Some(id) = wish.parent {
+        fleet.delegations().get(id).ok_or(Refusal::Unknown(id))?;
+    }
+    let seen = nesting::asking(fleet, &wish.session);
+    let above = seen.iter().copied().chain(wish.parent);
+    let depth = above.map(|id| nesting::depth(fleet, id, limit) + 1).max().unwrap_or(0);
     if depth >= limit {
         return Err(Refusal::TooDeep { limit });
     }
     if let Some(by) = hold::holding(fleet, &wish.session) {
         return Err(Refusal::Held(by));
     }
+    if let Some(id) = budget::spent(fleet, &wish.session, now) {
+        return Err(Refusal::Spent(id));
+    }
+    if let Some(why) = &wish.forbidden {
+        return Err(Refusal::Forbidden(why.clone()));
+    }
     let cause = || Cause::Request(asker.request.clone());
     let delegation = Delegation {
         session: wish.session.clone(),
-        parent: wish.parent,
+        // One that was seen and is the only one it can be is as good as said.
+        parent: wish.parent.or(match seen[..] {
+            [only] => Some(only),
+            _ => None,
+        }),
         depth,
         agent: wish.agent.clone(),
         tier: wish.tier,

@@ -10,6 +10,9 @@ use crate::names::{AgentName, Profile, SubagentId, ToolCallId};
 use crate::state::SessionState;
 use crate::time::Timestamp;
 
+/// The tool by which agents delegate, whatever its server is called.
+const DELEGATE: &str = "agent_delegate";
+
 /// What a session adds up to.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
@@ -154,6 +157,19 @@ impl Session {
     /// The call that started a subagent.
     pub(crate) fn starter_of(&self, subagent: &SubagentId) -> Option<&ToolCallId> {
         self.links.get(subagent).map(|link| &link.call)
+    }
+
+    /// The subagents that are delegating right now, and their kinds.
+    pub(crate) fn delegating(&self) -> impl Iterator<Item = (&SubagentId, Option<&str>)> {
+        let under_way = |tool: &&super::Tool| tool.ended.is_none() && tool.name().ends_with(DELEGATE);
+        self.turns.iter().flat_map(move |turn| {
+            let calls = turn.tools.iter().filter(under_way);
+            calls.filter_map(|tool| {
+                let id = tool.subagent.as_ref()?;
+                let known = turn.subagents.get(id);
+                Some((id, known.and_then(|subagent| subagent.kind.as_deref())))
+            })
+        })
     }
 
     /// When anything was last heard of it, or its host last came back: silence counts from there.

@@ -90,6 +90,27 @@ pub(crate) fn check(asked: &Asked<'_>, request: &PolicyCheckRequest) -> Result<A
     })
 }
 
+/// Why a session may not make this call, where a rule in force says so. What a rule wants approved is asked for when the
+/// call is made, where its agent can wait for the answer.
+pub(crate) fn forbids(
+    asked: &Asked<'_>,
+    key: &SessionKey,
+    tool: &str,
+    input: Value,
+) -> Result<Option<String>, ApiError> {
+    let request = PolicyCheckRequest {
+        tool: Some(tool.to_owned()),
+        input: Some(input),
+        session: Some(key.id.clone()),
+        host: Some(key.host.clone()),
+        ..PolicyCheckRequest::default()
+    };
+    let examined = examine(asked, &request, Some(key))?;
+    let against = |verdict: &Verdict| matches!(verdict.decision, Ruling::Deny | Ruling::EscalationRequired);
+    let verdict = examined.verdict.filter(against);
+    Ok(verdict.map(|verdict| format!("policy: {}", verdict.message)))
+}
+
 /// The agent's session; none where the id is that of leased work.
 fn session(fleet: &Fleet, request: &PolicyCheckRequest) -> Result<Option<SessionKey>, ApiError> {
     let leased = |id: &&SessionId| fleet.leases().held().any(|(_, lease, _)| lease.session == **id);
