@@ -1,4 +1,4 @@
-//! What this host says of a tool call before it runs: holds first, then circuits, then the policy.
+//! What this host says of a tool call before it runs: holds first, then circuits, then a delegator's rights, then the policy.
 //!
 //! Judging reads nothing but the rules that were followed and the call itself. Where no rule speaks, nothing is said and
 //! the agent decides as it always did.
@@ -6,6 +6,7 @@
 mod circuit;
 mod labels;
 mod policy;
+mod rights;
 
 use crate::edge::{Edge, Rules};
 use crate::observation::Observation;
@@ -19,6 +20,7 @@ use muster_wire::data::hook::{Verdict, VerdictBy, VerdictKind};
 use muster_wire::edge::Hold;
 use muster_wire::{decode, time};
 pub(crate) use policy::InForce;
+use rights::Rights;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -29,6 +31,7 @@ pub(crate) struct Gate {
     profile: Profile,
     edge: Edge,
     labels: Arc<Labels>,
+    rights: Arc<Rights>,
     /// Where is asked what cannot be known here.
     bus: Option<Bus>,
 }
@@ -40,6 +43,7 @@ impl Gate {
             profile,
             edge,
             labels: Arc::default(),
+            rights: Arc::default(),
             bus: None,
         }
     }
@@ -64,9 +68,13 @@ impl Gate {
     pub(crate) fn judge(&self, observation: &mut Observation) -> Option<Verdict> {
         self.labels
             .remember(observation.session.as_ref(), &observation.notes.labels);
+        let starts = starts_a_tool(&observation.event_type);
+        self.rights.remember(observation, starts);
+        let exceeded = starts.then(|| self.rights.exceeded(observation)).flatten();
         let rules = self.edge.rules();
         if !rules.speak() {
-            return None;
+            observation.notes.verdict.clone_from(&exceeded);
+            return exceeded;
         }
         let remembered = self.labels.of(observation.session.as_ref());
         let whom = Whom {
@@ -78,7 +86,7 @@ impl Gate {
         };
         let now = now();
         let away = order(&rules, Mode::Away, &whom, now).is_some();
-        let verdict = starts_a_tool(&observation.event_type)
+        let verdict = starts
             .then(|| {
                 let policy = || {
                     rules
@@ -88,6 +96,7 @@ impl Gate {
                 };
                 held(&rules, &whom, now)
                     .or_else(|| circuit::cooling(&rules, observation, now))
+                    .or(exceeded)
                     .or_else(policy)
             })
             .flatten();

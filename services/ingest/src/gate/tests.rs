@@ -176,3 +176,55 @@ fn without_any_policy_nothing_is_said_and_with_one_that_cannot_be_read_destructi
     );
     assert_eq!(gate.judge(&mut bash("git push")), None);
 }
+
+/// A hook of Claude Code's, in the main thread or in a subagent, under a permission mode.
+fn in_mode(kind: &str, mode: &str, subagent: Option<&str>, input: &Value) -> Observation {
+    let tool = if input.is_null() { "Bash" } else { "Agent" };
+    let mut data = json!({"tool_name": tool, "tool_input": input, "permission_mode": mode});
+    if let Some(kind) = subagent {
+        data["agent_id"] = json!("a1");
+        data["agent_type"] = json!(kind);
+    }
+    event(json!({"kind": format!("agent.hook.{kind}"), "session": "s", "agent": "claude-code", "data": data})).unwrap()
+}
+
+fn delegation(agent: &str) -> Value {
+    let prompt = "muster-delegation: 0198f3c2-0000-7000-8000-00000000000a\nreview it";
+    json!({"subagent_type": agent, "prompt": prompt})
+}
+
+#[test]
+fn a_delegated_agent_has_no_more_rights_than_its_delegator() {
+    for gate in [enforcing(Rules::default()), gate(vec![hold(Mode::Away, Selector::All)])] {
+        let bypass = |kind: &str| in_mode("pre_tool_use", "bypassPermissions", Some(kind), &Value::Null);
+        assert_eq!(
+            gate.judge(&mut in_mode("pre_tool_use", "default", None, &Value::Null)),
+            None
+        );
+        assert_eq!(gate.judge(&mut bypass("reviewer")), None, "nobody delegated to it");
+        let call = gate.judge(&mut in_mode("pre_tool_use", "default", None, &delegation("reviewer")));
+        assert_eq!(call, None);
+        let mut more = bypass("reviewer");
+        let denied = gate.judge(&mut more).unwrap();
+        assert_eq!((denied.decision, denied.by), (VerdictKind::Deny, VerdictBy::Delegation));
+        assert!(denied.reason.contains("`bypassPermissions`"), "{}", denied.reason);
+        assert_eq!(more.notes.verdict, Some(denied));
+        assert_eq!(
+            gate.judge(&mut bypass("other")),
+            None,
+            "another kind was not delegated to"
+        );
+        for mode in ["plan", "default", "dontAsk", "never-heard-of"] {
+            let same = gate.judge(&mut in_mode("pre_tool_use", mode, Some("reviewer"), &Value::Null));
+            assert_eq!(same, None, "{mode}");
+        }
+        // The user gives the session more, and with it its agents.
+        gate.judge(&mut in_mode(
+            "user_prompt_submit",
+            "bypassPermissions",
+            None,
+            &Value::Null,
+        ));
+        assert_eq!(gate.judge(&mut bypass("reviewer")), None);
+    }
+}

@@ -92,6 +92,8 @@ pub enum VerdictBy {
     Circuit,
     /// The policy.
     Policy,
+    /// A delegator's rights.
+    Delegation,
 }
 
 /// A process in its host's pid namespace.
