@@ -5,6 +5,7 @@
 //! what a reviewer reads. `envelope.v1.jsonl` is never written again: it stands for what is in logs.
 #![expect(clippy::unwrap_used, reason = "clippy takes only functions marked #[test] for tests")]
 
+mod alerts;
 mod emitters;
 mod envelopes;
 mod operations;

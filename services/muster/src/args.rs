@@ -52,6 +52,10 @@ pub(crate) enum Command {
     Session(commands::session::Args),
     /// What hosts are told to do for their sessions, and what became of it
     Effects(commands::effects::Args),
+    /// How long turns take, how they end, what they use
+    Stats(commands::stats::Args),
+    /// What somebody should look at: sessions that are stuck, wait, fail, or cost too much
+    Alerts(commands::alerts::Args),
     /// What waits for an answer
     Approvals(commands::approvals::Args),
     /// Let an agent do what it asked for; needs the operator's token

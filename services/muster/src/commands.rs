@@ -1,5 +1,6 @@
 //! One file a command, and the way in and out that all share.
 
+pub(crate) mod alerts;
 pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod budget;
@@ -21,6 +22,7 @@ pub(crate) mod run;
 mod selection;
 pub(crate) mod session;
 pub(crate) mod sessions;
+pub(crate) mod stats;
 pub(crate) mod tail;
 pub(crate) mod up;
 
@@ -66,6 +68,8 @@ async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Sessions(args) => sessions::run(args, global).await,
         Command::Session(args) => session::run(args, global).await,
         Command::Effects(args) => effects::run(args, global).await,
+        Command::Stats(args) => stats::run(args, global).await,
+        Command::Alerts(args) => alerts::run(args, global).await,
         Command::Approvals(args) => approvals::run(args, global).await,
         Command::Approve(args) => approvals::approve(args, global).await,
         Command::Deny(args) => approvals::deny(args, global).await,

@@ -9,12 +9,13 @@ use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
 use muster_domain::names::{AgentName, HostName, SessionId};
-use muster_domain::state::SessionState;
+use muster_domain::time::Timestamp;
 use muster_runtime::http::Problem;
-use muster_wire::api::{Cursor, HostsListRequest, SessionDetailRequest, SessionsListRequest};
+use muster_wire::api::{AlertsListRequest, Cursor, HostsListRequest, SessionDetailRequest, SessionsListRequest};
 use muster_wire::subject::Operation;
 use muster_wire::time;
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
 use serde_json::json;
 use std::str::FromStr;
 use std::time::SystemTime;
@@ -27,6 +28,7 @@ pub(crate) fn routes(streams: Streams, fleet: Fleet) -> Router {
         .route("/api/v1/sessions", get(sessions))
         .route("/api/v1/sessions/{id}", get(session))
         .route("/api/v1/hosts", get(hosts))
+        .route("/api/v1/alerts", get(alerts))
         .with_state(fleet)
         .merge(
             Router::new()
@@ -46,6 +48,7 @@ async fn index() -> Json<serde_json::Value> {
             "sessions": "/api/v1/sessions{?host,agent,state,since,limit,cursor}",
             "session": "/api/v1/sessions/{id}{?host,after_seq,limit}",
             "hosts": "/api/v1/hosts{?limit,cursor}",
+            "alerts": "/api/v1/alerts{?state,rule,severity,host,session,since,limit}",
             "approvals": "/api/v1/approvals{?state,host,session,limit,cursor}",
             "approval": "/api/v1/approvals/{id}",
             "health": "/healthz",
@@ -77,16 +80,13 @@ pub(crate) type Asked<T> = Result<Query<T>, axum::extract::rejection::QueryRejec
 async fn sessions(State(fleet): State<Fleet>, query: Asked<SessionsQuery>) -> Result<Response, Problem> {
     let query = understood(query)?;
     let now = time::from_system(SystemTime::now());
-    let since = query.since.as_deref().map(|text| {
-        stream::moment(text, now).ok_or_else(|| bad("since", "a moment or a span, as in 2026-11-21T12:00:00Z or 15m"))
-    });
     let request = SessionsListRequest {
         cursor: parse::<Cursor>("cursor", query.cursor)?,
         limit: parse("limit", query.limit)?,
         host: parse::<HostName>("host", query.host)?,
         agent: parse::<AgentName>("agent", query.agent)?,
-        state: query.state.as_deref().map(state).transpose()?,
-        since: since.transpose()?,
+        state: named("state", query.state)?,
+        since: query.since.as_deref().map(|text| since(text, now)).transpose()?,
     };
     Ok(forward(&fleet, Operation::SessionsList, &request).await)
 }
@@ -130,6 +130,37 @@ async fn hosts(State(fleet): State<Fleet>, query: Asked<HostsQuery>) -> Result<R
     Ok(forward(&fleet, Operation::HostsList, &request).await)
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AlertsQuery {
+    state: Option<String>,
+    rule: Option<String>,
+    severity: Option<String>,
+    host: Option<String>,
+    session: Option<String>,
+    since: Option<String>,
+    limit: Option<String>,
+}
+
+async fn alerts(State(fleet): State<Fleet>, query: Asked<AlertsQuery>) -> Result<Response, Problem> {
+    let query = understood(query)?;
+    let now = time::from_system(SystemTime::now());
+    let request = AlertsListRequest {
+        state: named("state", query.state)?.unwrap_or_default(),
+        rule: named("rule", query.rule)?,
+        severity: named("severity", query.severity)?,
+        host: parse::<HostName>("host", query.host)?,
+        session: parse::<SessionId>("session", query.session)?,
+        since: query.since.as_deref().map(|text| since(text, now)).transpose()?,
+        limit: parse("limit", query.limit)?,
+    };
+    Ok(forward(&fleet, Operation::AlertsList, &request).await)
+}
+
+fn since(text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
+    stream::moment(text, now).ok_or_else(|| bad("since", "a moment or a span, as in 2026-11-21T12:00:00Z or 15m"))
+}
+
 pub(crate) async fn forward(fleet: &Fleet, operation: Operation, request: &impl serde::Serialize) -> Response {
     match fleet.ask(operation, request).await {
         Ok(answer) => json_as_is(answer),
@@ -162,10 +193,13 @@ pub(crate) fn parse<T: FromStr<Err: std::fmt::Display>>(
         .transpose()
 }
 
-fn state(text: &str) -> Result<SessionState, Problem> {
-    let text: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
-        serde::de::IntoDeserializer::into_deserializer(text);
-    SessionState::deserialize(text).map_err(|error| bad("state", &error.to_string()))
+/// One of a few words.
+fn named<T: DeserializeOwned>(key: &str, value: Option<String>) -> Result<Option<T>, Problem> {
+    let read = |text: String| {
+        let text: serde::de::value::StringDeserializer<serde::de::value::Error> = text.into_deserializer();
+        T::deserialize(text).map_err(|error| bad(key, &error.to_string()))
+    };
+    value.map(read).transpose()
 }
 
 pub(crate) fn bad(key: &str, text: &str) -> Problem {

@@ -125,6 +125,7 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
         Operation::PolicyShow => read(body).and_then(|request| asked.reply(policy::show(fleet, request))),
         Operation::PolicyActivate => return after(read(body).and_then(|request| policy::activate(asked, request))),
         Operation::PolicyCheck => return after(read(body).and_then(|request| policy::check(asked, &request))),
+        Operation::TurnsStats => read(body).and_then(|request| asked.reply(lists::turns(fleet, request))),
         Operation::AlertsList => read(body).and_then(|request| asked.reply(alerts::list(fleet, &request))),
         Operation::ApprovalsList => read(body).and_then(|request| asked.reply(approvals::list(fleet, &request))),
         Operation::ApprovalsGet => read(body).and_then(|request| asked.reply(approvals::get(fleet, &request)?)),

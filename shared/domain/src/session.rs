@@ -50,7 +50,7 @@ use watch::Watch;
 pub(crate) use watch::{How, Mark, PATIENT};
 
 /// How many turns are kept; of older ones only counts are left.
-const TURNS_MAX: usize = 32;
+pub(crate) const TURNS_MAX: usize = 32;
 /// How many of the turns that only counts are left of are still recognised, so that a late hook does not revive one.
 const FORGOTTEN_MAX: usize = 64;
 /// How many subagents are remembered with the call that started them.

@@ -4,9 +4,11 @@
 //! (calls, asks, subagents) is one tree of spans here.
 
 mod span;
+mod stats;
 mod turn;
 
 pub use span::{Outcome, SpanKind, SpanView, Totals};
+pub use stats::{Covered, Spread, TurnFilter, TurnStats, turn_stats};
 pub use turn::{TurnView, turns};
 
 use crate::alert::RuleSet;

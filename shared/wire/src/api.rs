@@ -20,6 +20,7 @@ mod lease;
 mod list;
 mod memory;
 mod policy;
+mod stats;
 
 pub use crate::data::runtime::RetryClass;
 pub use crate::edge::Source as PolicyText;
@@ -67,6 +68,8 @@ pub use policy::{
     ActivationOutcome, CheckedBy, PolicyActivateRequest, PolicyActivatedAnswer, PolicyCheckRequest, PolicyChecked,
     PolicyRow, PolicyShowRequest, PolicyShown, PolicySource,
 };
+
+pub use stats::{Cost, Covered, ModelTurns, Spread, ToolCalls, TurnsStats, TurnsStatsRequest};
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::time;

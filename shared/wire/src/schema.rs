@@ -29,6 +29,7 @@ const REQUESTS: &[(Operation, Write)] = &[
     (Operation::HostsList, sessions::hosts_list),
     (Operation::AuditDigest, sessions::audit_digest),
     (Operation::AlertsList, alerts::alerts_list),
+    (Operation::TurnsStats, alerts::turns_stats),
     (Operation::ApprovalsList, approvals::approvals_list),
     (Operation::ApprovalsGet, approvals::approvals_get),
     (Operation::ApprovalsResolve, approvals::approvals_resolve),

@@ -31,6 +31,7 @@ fn play(drain: &Drain, mut serving: Serving, created: Timestamp) {
                 Operation::SessionsDetail if asked["id"] == "none" => Err((404, "not_found", "no session none")),
                 Operation::SessionsDetail => Ok(json!({ "session": session("s1"), "asked": asked })),
                 Operation::HostsList => Ok(json!({ "hosts": [], "next_cursor": null })),
+                Operation::AlertsList => Ok(json!({ "alerts": [], "more": false })),
                 _ => Err((400, "bad_request", "not played")),
             };
             let answer = answer
@@ -140,6 +141,8 @@ async fn answers_of_the_orchestrator_are_handed_on() {
     assert_eq!((status.as_u16(), &detail["asked"]["id"]), (200, &json!("a/b c")));
     assert_eq!(detail["asked"]["host"], "web-01");
     assert_eq!(notifier.json("/api/v1/hosts").await.0, 200);
+    let asked = "/api/v1/alerts?state=all&rule=stuck&severity=warning&host=web-01&session=s1&since=7d&limit=5";
+    assert_eq!(notifier.json(asked).await.0, 200);
 
     for (path, expected, part) in [
         ("/api/v1/sessions/both", 409, "web-01 and web-02"),
@@ -149,6 +152,8 @@ async fn answers_of_the_orchestrator_are_handed_on() {
         ("/api/v1/sessions?cursor=nowhere", 400, "cursor"),
         ("/api/v1/sessions?hots=web-01", 400, "hots"),
         ("/api/v1/hosts?host=web-01", 400, "host"),
+        ("/api/v1/alerts?rule=sloth", 400, "rule"),
+        ("/api/v1/alerts?state=closed", 400, "state"),
         ("/api/v1/nothing", 404, "no such path"),
     ] {
         let (status, problem) = notifier.json(path).await;

@@ -5,7 +5,7 @@ use muster_domain::names::{HostName, SessionId};
 use muster_domain::view::{self, HostView};
 use muster_wire::api::{
     self, ApiError, Cursor, ErrorKind, HostSummary, HostsList, HostsListRequest, SessionSummary, SessionsList,
-    SessionsListRequest,
+    SessionsListRequest, TurnsStats, TurnsStatsRequest,
 };
 use std::ops::Bound;
 
@@ -76,4 +76,8 @@ pub(super) fn hosts(fleet: &Fleet, request: &HostsListRequest) -> HostsList {
     hosts.truncate(rows);
     let next_cursor = hosts.last().filter(|_| more).map(|host| host.name.clone());
     HostsList { hosts, next_cursor }
+}
+
+pub(super) fn turns(fleet: &Fleet, request: TurnsStatsRequest) -> TurnsStats {
+    view::turn_stats(fleet, &request.into()).into()
 }

@@ -21,3 +21,4 @@ mod raw;
 mod requests;
 mod sessions;
 mod snapshots;
+mod stats;

@@ -49,8 +49,22 @@ pub fn turns(session: &Session) -> Vec<TurnView> {
     joined
         .iter()
         .enumerate()
-        .map(|(at, turn)| view(session, turn, at, at == last))
+        .map(|(at, turn)| TurnView {
+            spans: turn
+                .hook
+                .map(|hook| tree(session, hook, session.closed(turn, at == last).map(|(at, _)| at)))
+                .unwrap_or_default(),
+            ..view(session, turn, at, at == last)
+        })
         .collect()
+}
+
+/// As [`turns`], without what happened in each: for those who only count.
+pub(super) fn bare(session: &Session) -> Vec<TurnView> {
+    let joined = session.joined();
+    let last = joined.len().saturating_sub(1);
+    let turns = joined.iter().enumerate();
+    turns.map(|(at, turn)| view(session, turn, at, at == last)).collect()
 }
 
 fn view(session: &Session, turn: &Joined<'_>, at: usize, is_last: bool) -> TurnView {
@@ -95,7 +109,7 @@ fn view(session: &Session, turn: &Joined<'_>, at: usize, is_last: bool) -> TurnV
         tools: tool_counts(turn),
         result: turn.failure().or(end.map(|end| &*end.result)).map(ToOwned::to_owned),
         truncated: turn.hook.map_or(0, |hook| u64::from(hook.uncounted_calls)),
-        spans: turn.hook.map(|hook| tree(session, hook, ended)).unwrap_or_default(),
+        spans: Vec::new(),
     }
 }
 

@@ -1,8 +1,18 @@
-//! Alerts.
+//! Alerts, and turns added up.
 
 use super::{object, rows, text, time};
 use muster_domain::alert::{Rule, Severity};
 use serde_json::{Value, json};
+
+pub(super) fn turns_stats() -> Value {
+    let properties = json!({
+        "since": time("only turns that began since then"),
+        "host": text("only on this host"),
+        "agent": text("only of this product, as in claude-code"),
+        "session": text("only of this session"),
+    });
+    object(properties, &[])
+}
 
 pub(super) fn alerts_list() -> Value {
     let rules: Vec<&str> = Rule::ALL.iter().map(|rule| rule.as_str()).collect();

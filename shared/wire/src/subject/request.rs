@@ -147,6 +147,8 @@ operations! {
     ApprovalsGet = "approvals"."get", Viewer, tool "approval_get", cli "approvals show";
     /// The answer to one.
     ApprovalsResolve = "approvals"."resolve", Operator, tool "approval_resolve", cli "approve";
+    /// How long turns take, how they end, what they use.
+    TurnsStats = "turns"."stats", Viewer, tool "turn_stats", cli "stats";
     /// What somebody should look at: sessions that are stuck, wait, fail, or cost too much.
     AlertsList = "alerts"."list", Viewer, tool "alert_list", cli "alerts";
     /// How full a session's context is, and what that asks for.

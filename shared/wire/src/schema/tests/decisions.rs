@@ -11,7 +11,7 @@ use crate::api::{
     HandoffsWriteRequest, HelloRequest, HoldsListRequest, HoldsReleaseRequest, HoldsSetRequest, HostsListRequest,
     LeaseTarget, LeasesListRequest, MemoryReportRequest, PolicyActivateRequest, PolicyCheckRequest,
     RecoveriesWriteRequest, SessionDetailRequest, SessionRequest, SessionsClearRequest, SessionsHeartbeatRequest,
-    SessionsListRequest, SessionsStartRequest, SessionsTakeoverRequest, Verdict,
+    SessionsListRequest, SessionsStartRequest, SessionsTakeoverRequest, TurnsStatsRequest, Verdict,
 };
 use crate::edge::Source;
 use muster_domain::alert::{Rule, Severity};
@@ -189,6 +189,15 @@ pub(super) fn requests() -> Vec<Full> {
                 host: Some(host()),
                 cursor: Some(approval()),
                 limit: Some(1),
+            },
+        ),
+        full(
+            Operation::TurnsStats,
+            &TurnsStatsRequest {
+                since: Some(Timestamp::from_millis(1)),
+                host: Some(host()),
+                agent: AgentName::new("codex").ok(),
+                session: Some(id()),
             },
         ),
         full(
