@@ -26,10 +26,10 @@ async fn turns_are_added_up_with_what_the_answer_covers() {
         let answer = hub
             .answer::<TurnsStats>(Operation::TurnsStats, json!({"session": "s1"}))
             .await;
-        if answer.at.seq >= seq {
+        if answer.seq >= seq {
             Ok(answer.body)
         } else {
-            Err(answer.at)
+            Err(answer.seq)
         }
     })
     .await;
