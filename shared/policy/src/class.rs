@@ -12,10 +12,15 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
+use crate::budget::{self, Budget};
 use crate::facts::Facts;
-use crate::shell::{self, Command};
+use crate::shell::{self, Command, Part};
 use muster_domain::policy::ActionFamily;
+pub(crate) use paths::PATH_BYTES_MAX;
+use paths::Place;
+use serde_json::Value;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// Where agents put a shell line in their tools' inputs.
 const LINE_KEYS: &[&str] = &["command", "cmd", "script"];
@@ -47,12 +52,24 @@ pub struct Classed {
     pub programs: BTreeSet<String>,
     /// A part depends on what only the running shell knows.
     pub dynamic: bool,
+    /// The call says more than is read, or nests it too deep. It counts as what breaks most, and nothing is granted to it.
+    pub unread: bool,
 }
 
 /// Classes a tool call.
 pub fn classify(facts: &Facts<'_>) -> Classed {
+    let mut budget = Budget::new();
+    count(facts.input, &mut budget);
+    // No file system has such a folder.
+    let cwd = if facts.cwd.len() > PATH_BYTES_MAX {
+        budget.exceed();
+        ""
+    } else {
+        facts.cwd
+    };
+    let facts = &Facts { cwd, ..*facts };
     let kind = tools::kind(facts.tool);
-    let named = facts.text(PATH_KEYS);
+    let named = facts.text(PATH_KEYS).filter(|path| budget.spend(path.len()));
     let mut classed = Classed {
         family: ActionFamily::ReadOnly,
         families: BTreeSet::new(),
@@ -61,10 +78,11 @@ pub fn classify(facts: &Facts<'_>) -> Classed {
         words: BTreeSet::new(),
         programs: BTreeSet::new(),
         dynamic: false,
+        unread: false,
     };
     match kind {
         tools::Kind::Shell => match line(facts) {
-            Some(line) => classed.take_line(&line, facts.cwd),
+            Some(line) => classed.take_line(&line, facts.cwd, &mut budget),
             None => classed.families.extend([ActionFamily::LocalExecution]),
         },
         tools::Kind::Patch => {
@@ -72,9 +90,11 @@ pub fn classify(facts: &Facts<'_>) -> Classed {
                 .text(&["input", "patch", "patchText", "command", "diff"])
                 .unwrap_or_default();
             classed.families.insert(ActionFamily::LocalExecution);
+            let named =
+                tools::patched(text).take_while(|path| budget.spend(budget::WORD + path.len() + facts.cwd.len()));
             classed
                 .families
-                .extend(tools::patched(text).map(|path| paths::written(&paths::absolute(path, facts.cwd))));
+                .extend(named.map(|path| paths::written(&paths::absolute(path, facts.cwd))));
         }
         tools::Kind::Write => {
             classed.families.insert(paths::written(&classed.path));
@@ -82,6 +102,7 @@ pub fn classify(facts: &Facts<'_>) -> Classed {
         tools::Kind::Of(family) => {
             classed.families.insert(family);
             let statements = facts.text(&["query", "sql", "statement"]).into_iter();
+            let statements = statements.filter(|text| budget.spend(text.len()));
             classed.families.extend(
                 statements
                     .filter(|text| commands::drops_data(text))
@@ -89,13 +110,45 @@ pub fn classify(facts: &Facts<'_>) -> Classed {
             );
         }
     }
+    if budget.is_over() {
+        classed.unread = true;
+        classed.dynamic = true;
+        classed.families.insert(ActionFamily::RepairDestructive);
+    }
     classed.family = classed.families.last().copied().unwrap_or(ActionFamily::LocalExecution);
     classed
+}
+
+impl Classed {
+    /// The same call as one of another family, which its caller knows. Of what was not read to its end nobody knows one.
+    #[must_use]
+    pub fn known_as(mut self, family: ActionFamily) -> Self {
+        if !self.unread {
+            (self.family, self.families) = (family, [family].into());
+        }
+        self
+    }
 }
 
 /// Whether some agent is known to have a tool of that name, or a server offers it.
 pub(crate) fn is_known_tool(name: &str) -> bool {
     tools::is_known(name)
+}
+
+/// Pays for the values that an input consists of: each becomes one for the rules.
+fn count(input: &Value, budget: &mut Budget) {
+    let mut waiting = vec![input];
+    while let Some(value) = waiting.pop() {
+        let length = value
+            .as_array()
+            .map(Vec::len)
+            .or_else(|| value.as_object().map(serde_json::Map::len));
+        if !budget.spend(length.unwrap_or_default().saturating_mul(budget::VALUE)) {
+            return;
+        }
+        waiting.extend(value.as_array().into_iter().flatten());
+        waiting.extend(value.as_object().into_iter().flat_map(serde_json::Map::values));
+    }
 }
 
 /// A shell tool's line; Codex may give it as a list of words.
@@ -112,26 +165,46 @@ fn line(facts: &Facts<'_>) -> Option<String> {
 }
 
 impl Classed {
-    fn take_line(&mut self, line: &str, cwd: &str) {
-        let mut folder = cwd.to_owned();
-        let parts = shell::commands(line);
-        if parts.is_empty() {
+    fn take_line(&mut self, line: &str, cwd: &str, budget: &mut Budget) {
+        let parts = shell::read(line, budget);
+        let programs = || {
+            parts.iter().filter_map(|part| match part {
+                Part::Run(command) => Some(command.program()),
+                Part::Enter | Part::Leave => None,
+            })
+        };
+        if programs().next().is_none() {
             self.families.insert(ActionFamily::ReadOnly);
         }
-        let database = parts.iter().any(|part| commands::is_database(part.program()));
-        if database && commands::drops_data(line) {
+        if !budget.is_over() && programs().any(commands::is_database) && commands::drops_data(line) {
             self.families.insert(ActionFamily::RepairDestructive);
         }
+        // Where each shell is that the reader is in, the innermost last.
+        let mut folders: Vec<Rc<str>> = vec![cwd.into()];
         for part in &parts {
-            self.families.extend(commands::families(part, &folder));
-            self.dynamic |= part.dynamic;
-            self.take_words(part);
-            // What follows `cd` in the same line happens there.
-            if part.program() == "cd" {
-                folder = part
-                    .bare()
-                    .nth(1)
-                    .map_or_else(String::new, |to| paths::absolute(to, &folder));
+            let folder = Rc::clone(folders.last().expect("invariant: the first one stays"));
+            match part {
+                Part::Enter => folders.push(folder),
+                Part::Leave if folders.len() > 1 => drop(folders.pop()),
+                Part::Leave => {}
+                Part::Run(command) => {
+                    let files = command.words.len() + command.writes.len();
+                    if !budget.spend(files.saturating_mul(folder.len() + cwd.len())) {
+                        return;
+                    }
+                    let place = Place {
+                        session: cwd,
+                        folder: &folder,
+                    };
+                    self.families.extend(commands::families(command, place));
+                    self.dynamic |= command.dynamic;
+                    self.take_words(command);
+                    if let Some(to) = commands::goes_to(command)
+                        && let Some(last) = folders.last_mut()
+                    {
+                        *last = paths::gone(to, &folder).into();
+                    }
+                }
             }
         }
     }

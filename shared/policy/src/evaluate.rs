@@ -6,6 +6,7 @@
 //!
 //! Failing closed: a forbidding rule that cannot be evaluated (it names a member the input lacks, say) counts as one that
 //! applies where the call is destructive; elsewhere it is left out and reported, and no permit grants anything meanwhile.
+//! So does every forbidding rule for a call that says more than is read ([`Classed::unread`]).
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ mod tests;
 use crate::class::{Classed, classify};
 use crate::facts::Facts;
 use crate::rules::{Policies, Rule};
-use crate::vocabulary::{Asked, Question};
+use crate::vocabulary::{Asked, Question, Unspeakable};
 use cedar_policy::{AuthorizationError, PolicySet};
 use muster_domain::policy::{ActionFamily, Ruling};
 use serde::{Deserialize, Serialize};
@@ -76,13 +77,16 @@ impl Policies {
 
     /// As [`Policies::examine`], for an action whose family is known.
     pub fn examine_as(&self, facts: &Facts<'_>, family: ActionFamily) -> Examined {
-        let mut classed = classify(facts);
-        (classed.family, classed.families) = (family, [family].into());
-        self.look(facts, classed)
+        self.look(facts, classify(facts).known_as(family))
     }
 
     fn look(&self, facts: &Facts<'_>, classed: Classed) -> Examined {
-        let (verdict, unevaluated) = match self.vocabulary.question(facts, &classed) {
+        let question = if classed.unread {
+            Err(Unspeakable::too_much())
+        } else {
+            self.vocabulary.question(facts, &classed)
+        };
+        let (verdict, unevaluated) = match question {
             Ok(question) => self.answer(&question, &classed),
             Err(error) => {
                 let forbids = self.rules.values().filter(|rule| rule.ruling > Ruling::Allow);

@@ -5,6 +5,7 @@
 //! ([`Policies::evaluate`]). It is pure: the same texts and the same call give the same verdict on every host, whether its
 //! hub is there or not. Without a rule that applies there is no verdict, and nothing changes for anybody.
 
+mod budget;
 mod class;
 mod evaluate;
 mod facts;

@@ -2,7 +2,7 @@
 
 mod value;
 
-use crate::class::Classed;
+use crate::class::{Classed, PATH_BYTES_MAX};
 use crate::facts::Facts;
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 use muster_domain::policy::ActionFamily;
@@ -45,6 +45,11 @@ pub(crate) struct Unspeakable(String);
 impl Unspeakable {
     fn new(error: impl std::fmt::Display) -> Self {
         Self(error.to_string())
+    }
+
+    /// Not all of the call was read.
+    pub(crate) fn too_much() -> Self {
+        Self("it says more than is read, or nests it too deep; make it several smaller calls".to_owned())
     }
 }
 
@@ -121,6 +126,7 @@ impl Vocabulary {
         let ends = path.match_indices('/').map(|(place, _)| &path[..place.max(1)]);
         ends.filter(|folder| *folder != path)
             .take(FOLDERS_MAX)
+            .take_while(|folder| folder.len() <= PATH_BYTES_MAX)
             .map(|folder| uid(&self.path, folder))
             .collect()
     }

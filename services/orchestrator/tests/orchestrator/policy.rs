@@ -165,6 +165,24 @@ async fn a_check_follows_the_rules_then_the_families_and_asks_people_once() {
             (&json!("default"), &json!("guarded_local_execution"))
         );
     }
+    // What cannot be read to its end is what breaks most, whatever its caller calls it, and without any rule.
+    let endless = json!({"command": "eval ".repeat(50)});
+    let answer = check(json!({"action": "read_only", "tool": "Bash", "input": endless, "dry_run": true})).await;
+    assert_eq!(
+        (&answer["decision"], &answer["action"]),
+        (&json!("deny"), &json!("repair_destructive"))
+    );
+    let largest = |bytes: usize| json!({"tool": "Bash", "input": {"command": "x".repeat(bytes - 18)}, "dry_run": true});
+    assert_eq!(check(largest(16 * 1024)).await["decision"], "allow");
+    let refused = operate_for(&hub, Operation::PolicyCheck, largest(16 * 1024 + 1))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::BadRequest);
+    assert!(
+        refused.detail.contains("16385 bytes, the limit is 16384"),
+        "{}",
+        refused.detail
+    );
     operate(&hub, json!({"sources": rules(RULES)})).await.unwrap();
     let denied = check(json!({"tool": "Bash", "input": {"command": "git push --force"}})).await;
     assert_eq!(

@@ -2,6 +2,23 @@
 
 use muster_domain::policy::ActionFamily;
 
+/// Longest path that a file system takes.
+pub(crate) const PATH_BYTES_MAX: usize = 4096;
+
+/// Where a command runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// The session's working folder: what lies below is its own.
+    pub(super) session: &'a str,
+    /// Where the line has gone from there (`cd`).
+    pub(super) folder: &'a str,
+}
+
+/// Folders that are nobody's own to work in.
+const SHARED: &[&str] = &[
+    "/", "/home", "/Users", "/etc", "/var", "/usr", "/opt", "/srv", "/mnt", "/media", "/boot", "/lib", "/proc", "/sys",
+];
+
 /// Folders and files that protect: credentials, agents' settings, pipelines, repositories' own files.
 const PROTECTED: &[&str] = &[
     ".ssh",
@@ -140,24 +157,59 @@ pub(super) fn is_device(path: &str) -> bool {
         .is_some_and(|name| DISKS.iter().any(|disk| name.starts_with(disk)))
 }
 
-/// Whether removing everything under `target` takes only what was made where one works: something below `cwd` that is
-/// not all of it, or something temporary.
-pub(super) fn is_own(target: &str, cwd: &str) -> bool {
+/// Where `cd to` leads from `folder`. A folder that nobody can be in is unknown.
+pub(super) fn gone(to: &str, folder: &str) -> String {
+    let path = absolute(to, folder);
+    if path.len() > PATH_BYTES_MAX {
+        UNKNOWN.to_owned()
+    } else {
+        path
+    }
+}
+
+/// A folder that only the running shell knows.
+const UNKNOWN: &str = "$";
+
+/// Whether removing everything under `target` takes only what was made where one works: something below the session's
+/// working folder that is not all of it, or something temporary. Each alternative of `{a,b}` must be.
+pub(super) fn is_own(target: &str, place: Place<'_>) -> bool {
+    /// As many as somebody writes by hand.
+    const ALTERNATIVES_MAX: usize = 32;
+    let braces = target
+        .split_once('{')
+        .and_then(|(before, rest)| Some((before, rest.split_once('}')?)));
+    match braces {
+        Some((before, (inside, after))) if inside.contains(',') && !inside.contains('{') => {
+            inside.split(',').count() <= ALTERNATIVES_MAX
+                && inside
+                    .split(',')
+                    .all(|one| is_one_own(&format!("{before}{one}{after}"), place))
+        }
+        _ => is_one_own(target, place),
+    }
+}
+
+fn is_one_own(target: &str, place: Place<'_>) -> bool {
     let all = matches!(target.rsplit('/').next(), Some("*" | "." | ".." | ".*" | "") | None);
-    let unknown = target.contains(['$', '~', '`']);
-    let path = absolute(target.trim_end_matches("/*"), cwd);
+    let path = absolute(target.trim_end_matches("/*"), place.folder);
     let temporary = ["/tmp/", "/var/tmp/"]
         .iter()
-        .any(|folder| path.strip_prefix(folder).is_some_and(|rest| !rest.is_empty()));
-    let below = if cwd.is_empty() {
-        !path.is_empty() && !path.starts_with(['/', '.'])
+        .find_map(|folder| path.strip_prefix(folder));
+    let session = absolute(place.session, "");
+    let below = if session.is_empty() {
+        (!path.starts_with(['/', '.'])).then_some(path.as_str())
+    } else if SHARED.contains(&session.as_str()) {
+        None
     } else {
-        let cwd = absolute(cwd, "");
-        path.strip_prefix(&cwd)
-            .is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
+        path.strip_prefix(&session).and_then(|rest| rest.strip_prefix('/'))
     };
+    // All of the folder, whatever is in it: `*`, `*/`, `./.*`.
+    let whole = |rest: &str| rest.bytes().all(|byte| matches!(byte, b'*' | b'.' | b'?' | b'/'));
+    let known = |rest: &&str| !whole(rest) && !rest.contains(['$', '~', '`', '{']);
+    let unknown = target.contains(['$', '~', '`', '{']);
     let repository = path.split('/').any(|part| part == ".git");
-    !unknown && !repository && (temporary || (below && !(all && target.split('/').count() == 1)))
+    let is_below = below.as_ref().is_some_and(known) && !(all && target.split('/').count() == 1);
+    !unknown && !repository && (temporary.as_ref().is_some_and(known) || is_below)
 }
 
 fn has_pair(parts: &[&str], pairs: &[(&str, &str)]) -> bool {

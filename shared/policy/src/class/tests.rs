@@ -42,6 +42,36 @@ fn each_command_is_in_its_family() {
                 "docker ps",
                 "sudo cat /etc/shadow",
                 "muster sessions",
+                "muster --nats nats://h:1 sessions --json",
+                "muster policy show --text",
+                "muster policy test --tool Bash",
+                "muster budget list",
+                "muster circuit",
+                "git -C sub diff --stat",
+                "git --no-pager log -p",
+                "git -c core.pager=cat log",
+                "GIT_PAGER=cat git diff",
+                "git remote -v",
+                "git remote show origin",
+                "cd sub && git status",
+                "(cd sub && ls) | head",
+                "sed -n '1,5p;7q' a",
+                "sed 's/write/e/g' a",
+                "rg -n --glob '*.rs' x",
+                "fd -e rs",
+                "yq .a f.yml",
+                "curl -sSfL https://example.com/x",
+                "curl -X GET https://example.com",
+                "curl -G --data-urlencode q=x https://example.com",
+                "curl -sH 'X-Do: -d' https://example.com",
+                "find . -name '*.rs' -exec grep -l x {} +",
+                "ls | xargs -n1 wc -l",
+                "echo $((1 + 2)) $(case x in x) ls;; esac)",
+                "echo 'git push'",
+                "cat <<'E'\ngit push\nE",
+                "for f in *.rs; do wc -l \"$f\"; done",
+                "command -v cargo",
+                "env | grep PATH",
             ],
         ),
         (
@@ -74,6 +104,41 @@ fn each_command_is_in_its_family() {
                 "curl -o a https://example.com",
                 "dd if=/dev/zero of=disk.img",
                 "cd sub && rm -rf out",
+                "cd sub && rm -rf ../dist",
+                "cd /home/dev/app/sub && rm -rf out",
+                "(cd /srv && ls) && rm -rf target",
+                "echo $(cd / && pwd) && rm -rf target",
+                "bash -c 'cd /srv; ls'; rm -rf target",
+                "cd /tmp/x && rm -rf y",
+                "rm -rf {dist,build,sub/out}",
+                "cd sub && make",
+                "cd web && npm test -- --watch=false",
+                "npm --workspace x test",
+                "cargo -Z x test",
+                "npx eslint .",
+                "docker exec c npm test",
+                "docker compose -f x exec web npm test",
+                "muster run -- cargo test",
+                "muster hook claude-code",
+                "muster something",
+                "kill 123",
+                "kill -9 123",
+                "kill -1 123",
+                "find . -name '*.tmp' -exec touch {} ;",
+                "fd -x touch",
+                "rg --pre cat x",
+                "yq -i .a=1 f.yml",
+                "sed 's/x/y/w out' f",
+                "sed -n 's/x/y/e' f",
+                "git diff --output=a.patch",
+                "git -c core.pager=evil log",
+                "PAGER=evil git log",
+                "git remote prune origin",
+                "curl -sSo a https://example.com",
+                "curl -sO https://example.com",
+                "tmux new-session -d -s x 'cargo test'",
+                "sudo -nu bob make",
+                "echo make | sh",
             ],
         ),
         (
@@ -107,6 +172,43 @@ fn each_command_is_in_its_family() {
                 "aws s3 cp a s3://b",
                 "python3 -m twine upload dist/*",
                 "ssh web-01 uptime",
+                "curl -XDELETE https://api/x",
+                "curl -XPATCH https://api/x",
+                "curl -sXPOST https://api/x",
+                "curl -X DELETE https://api/x",
+                "curl --request=PUT https://api/x",
+                "curl -dfoo=1 https://api/x",
+                "curl -sSd@f https://api/x",
+                "curl --data-urlencode a=b https://api/x",
+                "curl -Ff=@x https://api/x",
+                "curl -T x https://api/x",
+                "curl -G -F a=b https://api/x",
+                "npx twine upload dist/*",
+                "npm --workspace x publish",
+                "npm -w x publish",
+                "npm --unknown x publish",
+                "cargo -Z x publish",
+                "cargo --config a=b publish",
+                "pnpm --filter x publish",
+                "git --exec-path /x push",
+                "git --unknown /x push",
+                "env -S \"git push\"",
+                "sudo -nu root git push",
+                "xargs --max-args 1 git push",
+                "su - bob -c 'git push'",
+                "script -c \"git push\" /dev/null",
+                "flock f -c 'git push'",
+                "coproc git push",
+                "function f { git push; }",
+                "echo $((git push);(true))",
+                "echo $(case x in x) git push;; esac)",
+                "echo 'git push' | sh",
+                "((1<<2))\ngit push",
+                "docker exec c git push",
+                "muster run -- git push",
+                "sed -n '1e git push' f",
+                "fd -x git push",
+                "git -c alias.p=push p",
             ],
         ),
         (
@@ -120,6 +222,22 @@ fn each_command_is_in_its_family() {
                 "systemctl restart nginx",
                 "muster enroll claude-code",
                 "echo A=1 >> .env",
+                "muster --nats X approve ID",
+                "muster approve ID",
+                "muster hold --all",
+                "muster deny ID",
+                "muster away --all",
+                "muster budget set --usd 1",
+                "muster budget remove ID",
+                "muster circuit reset x",
+                "muster up",
+                "muster --json policy activate x",
+                "sed 's/x/y/w /etc/passwd' f",
+                "git diff --output=/etc/passwd",
+                "git log --output /etc/passwd",
+                "sort -o/etc/passwd f",
+                "git remote rm origin",
+                "git remote rename a b",
             ],
         ),
         (
@@ -160,6 +278,37 @@ fn each_command_is_in_its_family() {
                 "docker compose down -v",
                 "chmod -R 777 /",
                 "cd /srv && rm -rf *",
+                "cd ~ && rm -rf Documents",
+                "cd && rm -rf Documents",
+                "cd \"$HOME\" && rm -rf Documents",
+                "cd - && rm -rf Documents",
+                "cd /home && rm -rf anna",
+                "cd .. && rm -rf other",
+                "cd sub && rm -rf ../../other",
+                "pushd / && rm -rf home",
+                "(cd sub && ls); rm -rf ../other",
+                "cd /tmp && rm -rf *",
+                "rm -rf */",
+                "rm -rf ./*",
+                "find ~ -exec rm -rf {} +",
+                "ls -d /home/* | xargs -I{} rm -rf {}",
+                "rm -rf {/a,/b}",
+                "rm -rf {dist,../x}",
+                "rm -rf {dist,{a,/b}}",
+                "docker exec c rm -rf /",
+                "docker run -v /:/h alpine rm -rf /h",
+                "docker compose -f x down -v",
+                "docker compose --unknown x down --volumes",
+                "docker-compose -f x down -v",
+                "kubectl exec p -- rm -rf /",
+                "kill -9 -1",
+                "kill -- -1",
+                "muster run -- rm -rf /",
+                "fd -x rm -rf",
+                "sudo -nu root rm -rf /",
+                "kubectl --unknown c delete ns y",
+                "echo 'rm -rf /' | sudo bash",
+                "function f { rm -rf /; }",
             ],
         ),
     ];
@@ -281,4 +430,111 @@ fn paths_are_absolute_and_plain() {
     assert_eq!(paths::absolute("/../..", "/a"), "/");
     assert_eq!(paths::absolute("", "/a/b"), "/a/b");
     assert_eq!(paths::absolute("../x", ""), "../x");
+}
+
+#[test]
+fn where_nobody_works_nothing_is_ones_own() {
+    let family = |cwd: &str, line: &str| {
+        let input = json!({ "command": line });
+        classify(&Facts {
+            cwd,
+            ..Facts::of_call("Bash", &input)
+        })
+        .family
+    };
+    for cwd in ["/", "/home", "/home/", "/home/dev/..", "/srv"] {
+        assert_eq!(family(cwd, "rm -rf anna"), RepairDestructive, "{cwd}");
+    }
+    for cwd in ["/work", "/home/dev", "/srv/app", ""] {
+        assert_eq!(family(cwd, "rm -rf anna"), LocalExecution, "{cwd}");
+    }
+    for line in [
+        "cd / && rm -rf anna",
+        "cd && rm -rf anna",
+        "cd .. && rm -rf anna",
+        "cd $X && rm -rf anna",
+    ] {
+        assert_eq!(family("", line), RepairDestructive, "{line}");
+    }
+    assert_eq!(family("", "cd sub && rm -rf anna"), LocalExecution);
+    assert_eq!(
+        family("/home/dev/a~b", "rm -rf out"),
+        LocalExecution,
+        "only what lies below counts"
+    );
+}
+
+#[test]
+fn what_is_too_much_to_read_counts_as_what_breaks_most() {
+    let commands = "cd a;".repeat(20_000);
+    let input = json!({ "command": commands });
+    let found = classify(&Facts {
+        cwd: CWD,
+        ..Facts::of_call("Bash", &input)
+    });
+    assert_eq!(
+        (found.family, found.unread, found.dynamic),
+        (RepairDestructive, true, true)
+    );
+    assert!(found.families.contains(&ReadOnly), "what was read is told too");
+
+    let values: Vec<u8> = vec![1; 20_000];
+    for input in [
+        json!({ "a": values }),
+        json!([values]),
+        json!({ "a": vec![json!([1]); 9_000] }),
+    ] {
+        let found = classify(&Facts {
+            cwd: CWD,
+            ..Facts::of_call("mcp__x__get_y", &input)
+        });
+        assert_eq!((found.family, found.unread), (RepairDestructive, true));
+    }
+    let patch = "*** Add File: x\n".repeat(30_000);
+    let input = json!({ "input": patch });
+    assert!(
+        classify(&Facts {
+            cwd: CWD,
+            ..Facts::of_call("apply_patch", &input)
+        })
+        .unread
+    );
+    let long = "x/".repeat(1 << 20);
+    for (tool, input) in [
+        ("Write", json!({ "file_path": long })),
+        ("mcp__db__query", json!({ "sql": long })),
+        ("Bash", json!({ "command": ["ls", long] })),
+    ] {
+        assert!(classify(&Facts::of_call(tool, &input)).unread, "{tool}");
+    }
+    let cwd = format!("/{}", "x/".repeat(3000));
+    let input = json!({ "command": "ls" });
+    assert!(
+        classify(&Facts {
+            cwd: &cwd,
+            ..Facts::of_call("Bash", &input)
+        })
+        .unread
+    );
+
+    let input = json!({ "file_path": "a.rs", "content": "x".repeat(4 << 20), "list": vec![1; 5000] });
+    let found = classify(&Facts {
+        cwd: CWD,
+        ..Facts::of_call("Write", &input)
+    });
+    assert_eq!(
+        (found.family, found.unread),
+        (LocalExecution, false),
+        "what is only written is not read"
+    );
+}
+
+#[test]
+fn a_folder_that_cannot_be_is_unknown() {
+    let line = format!("{} rm -rf x", "cd a && ".repeat(100));
+    let found = bash(&line);
+    assert!(!found.unread);
+    assert_eq!(found.family, LocalExecution);
+    let deep = format!("cd {} && rm -rf x", "a/".repeat(3000));
+    assert_eq!(bash(&deep).family, RepairDestructive);
 }

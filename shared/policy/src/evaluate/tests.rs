@@ -187,6 +187,52 @@ fn a_rule_that_cannot_be_evaluated_fails_closed_for_what_is_destructive() {
 }
 
 #[test]
+fn what_is_not_read_to_its_end_is_forbidden_by_whatever_forbids_and_granted_nothing() {
+    let text = "@id(\"ask\") @decision(\"approval_required\") forbid(principal, action == Action::\"Write\", resource);
+                @id(\"no\") forbid(principal, action, resource) when { context.words.contains(\"never\") };
+                @grant(\"true\") permit(principal, action, resource);";
+    let input = bash(&"ls;".repeat(20_000));
+    let examined = rules(text).examine(&facts("Bash", &input));
+    let verdict = examined.verdict.expect("a verdict");
+    assert_eq!(
+        (verdict.decision, verdict.reason_code.as_str(), verdict.family),
+        (Ruling::Deny, FAILED_CLOSED, RepairDestructive)
+    );
+    assert!(verdict.message.contains("smaller calls"), "{}", verdict.message);
+    assert_eq!(examined.unevaluated.len(), 2);
+    assert_eq!(
+        decided(
+            "@grant(\"true\") permit(principal, action, resource);",
+            &"ls;".repeat(20_000)
+        ),
+        None
+    );
+    let named = rules(text).examine_as(&facts("Bash", &input), ActionFamily::ReadOnly);
+    assert_eq!(
+        named.classed.family, RepairDestructive,
+        "whatever the caller says it is"
+    );
+    let input = bash("ls");
+    let named = rules(text).examine_as(&facts("Bash", &input), ActionFamily::PublishExternal);
+    assert_eq!(named.classed.families, [ActionFamily::PublishExternal].into());
+}
+
+#[test]
+fn a_path_longer_than_any_file_system_takes_is_in_the_folders_that_can_be() {
+    let folders = format!("/srv/{}{}", "a".repeat(8000), "/b".repeat(4000));
+    let input = json!({ "file_path": folders });
+    let applies = |folder: &str| {
+        let text = format!("forbid(principal, action, resource in Path::\"{folder}\");");
+        rules(&text).evaluate(&facts("Write", &input)).is_some()
+    };
+    assert!(applies("/") && applies("/srv"));
+    assert!(
+        !applies(&format!("/srv/{}", "a".repeat(8000))),
+        "they would cost their length each"
+    );
+}
+
+#[test]
 fn a_permitting_rule_that_cannot_be_evaluated_permits_nothing() {
     let text = "@grant(\"true\") permit(principal, action, resource) when { context.input.missing == 1 };";
     assert_eq!(decided(text, "rm -rf /"), None);

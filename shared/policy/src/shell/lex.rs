@@ -1,8 +1,18 @@
 //! Characters into words and commands.
 
 use super::DEPTH_MAX;
+use crate::budget::{self, Budget};
 use std::iter::Peekable;
 use std::str::Chars;
+
+/// What a line consists of, in the order in which it is read.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// What follows runs in a shell of its own, up to the [`Item::Leave`] that belongs to it.
+    Enter,
+    Leave,
+    Run(Raw),
+}
 
 /// A command as it stands in the line.
 #[derive(Debug, Default)]
@@ -11,8 +21,12 @@ pub(super) struct Raw {
     pub(super) writes: Vec<String>,
     /// What a here-document or here-string feeds to the command.
     pub(super) fed: Vec<String>,
+    /// The item whose output it reads.
+    pub(super) reads: Option<usize>,
+    /// What it prints is read by the next command.
+    pub(super) is_read: bool,
     pub(super) dynamic: bool,
-    /// How many substitutions it stands in.
+    /// How many substitutions and wrappers it stands in.
     pub(super) depth: usize,
 }
 
@@ -39,6 +53,10 @@ struct Open {
     place: Place,
     /// Here-documents whose bodies begin on the next line.
     awaited: Vec<Awaited>,
+    /// `case` without its `esac`: a parenthesis may end a pattern.
+    cases: usize,
+    /// More was read of the command than the grammar's words before it.
+    begun: bool,
 }
 
 #[derive(Debug)]
@@ -47,20 +65,23 @@ struct Awaited {
     strip_tabs: bool,
     /// Its body is taken as it stands, without substitutions.
     literal: bool,
+    /// The item it is for; none while that command is still being read.
+    owner: Option<usize>,
 }
 
-struct Lexer<'a> {
+struct Lexer<'a, 'b> {
     rest: Peekable<Chars<'a>>,
-    done: Vec<Raw>,
+    budget: &'b mut Budget,
+    done: Vec<Item>,
     open: Open,
     /// How many substitutions the reader is in.
     depth: usize,
 }
 
-/// The commands of `line`; a substitution's come before the one they are in.
-pub(super) fn split(line: &str) -> Vec<Raw> {
-    let mut lexer = Lexer::new(line, 0);
-    while let Some(found) = lexer.rest.next() {
+/// The commands of `line`, which stands in `depth` others; a substitution's come before the one they are in.
+pub(super) fn split(line: &str, depth: usize, budget: &mut Budget) -> Vec<Item> {
+    let mut lexer = Lexer::new(line, depth, budget);
+    while let Some(found) = lexer.next() {
         lexer.take(found);
     }
     lexer.end_command();
@@ -68,27 +89,46 @@ pub(super) fn split(line: &str) -> Vec<Raw> {
 }
 
 /// The commands of the substitutions in a text that is not itself run.
-fn substituted(text: &str, depth: usize) -> Vec<Raw> {
-    let mut lexer = Lexer::new(text, depth);
-    while let Some(letter) = lexer.rest.next() {
+fn substituted(text: &str, depth: usize, budget: &mut Budget) -> Vec<Item> {
+    let mut lexer = Lexer::new(text, depth, budget);
+    while let Some(letter) = lexer.next() {
         match letter {
             '`' => lexer.backticks(),
             '$' => lexer.dollar(true),
-            '\\' => drop(lexer.rest.next()),
+            '\\' => drop(lexer.next()),
             _ => {}
         }
     }
     lexer.done
 }
 
-impl<'a> Lexer<'a> {
-    fn new(text: &'a str, depth: usize) -> Self {
+impl<'a, 'b> Lexer<'a, 'b> {
+    fn new(text: &'a str, depth: usize, budget: &'b mut Budget) -> Self {
         Self {
             rest: text.chars().peekable(),
+            budget,
             done: Vec::new(),
             open: Open::default(),
             depth,
         }
+    }
+
+    /// The next letter, paid for: none where the text or the budget ends.
+    fn next(&mut self) -> Option<char> {
+        self.next_if(|_| true)
+    }
+
+    fn next_if(&mut self, wanted: impl FnOnce(char) -> bool) -> Option<char> {
+        let next = *self.rest.peek()?;
+        (wanted(next) && self.budget.spend(1)).then(|| self.rest.next())?
+    }
+
+    /// Whether substitutions may be followed one deeper. What is not followed was not read.
+    fn may_descend(&mut self) -> bool {
+        if self.depth >= DEPTH_MAX {
+            self.budget.exceed();
+        }
+        !self.budget.is_over()
     }
 
     fn take(&mut self, found: char) {
@@ -99,17 +139,26 @@ impl<'a> Lexer<'a> {
                 self.end_command();
             }
             ' ' | '\t' | '\r' => self.end_word(),
-            ';' | '|' | '(' | ')' => self.end_command(),
+            '(' => {
+                self.end_command();
+                self.done.push(Item::Enter);
+            }
+            ')' => {
+                self.end_command();
+                self.done.push(Item::Leave);
+            }
+            '|' => self.pipe(),
+            ';' => drop(self.end_command()),
             '&' if self.rest.peek() == Some(&'>') => self.end_word(),
-            '&' => self.end_command(),
-            '#' if self.open.word.is_none() => while self.rest.next_if(|next| *next != '\n').is_some() {},
+            '&' => drop(self.end_command()),
+            '#' if self.open.word.is_none() => while self.next_if(|next| next != '\n').is_some() {},
             '>' => self.redirect_out(),
             '<' => self.redirect_in(),
             '\'' => self.single_quoted(),
             '"' => self.double_quoted(),
             '`' => self.backticks(),
             '$' => self.dollar(false),
-            '\\' => match self.rest.next() {
+            '\\' => match self.next() {
                 Some('\n') | None => {}
                 Some(escaped) => self.push(escaped),
             },
@@ -126,8 +175,21 @@ impl<'a> Lexer<'a> {
             return;
         };
         let quoted = std::mem::take(&mut self.open.quoted);
-        match std::mem::replace(&mut self.open.place, Place::Argument) {
-            Place::Argument => self.open.raw.words.push(word),
+        let place = std::mem::replace(&mut self.open.place, Place::Argument);
+        if !self.budget.spend(budget::WORD) {
+            return;
+        }
+        match place {
+            Place::Argument => {
+                match word.as_str() {
+                    _ if self.open.begun || quoted => {}
+                    "case" => self.open.cases += 1,
+                    "esac" => self.open.cases = self.open.cases.saturating_sub(1),
+                    _ => {}
+                }
+                self.open.begun |= !is_grammar(&word);
+                self.open.raw.words.push(word);
+            }
             Place::Write => self.open.raw.writes.push(word),
             Place::Read => {}
             Place::HereString => self.open.raw.fed.push(word),
@@ -135,17 +197,39 @@ impl<'a> Lexer<'a> {
                 end: word,
                 strip_tabs,
                 literal: quoted,
+                owner: None,
             }),
         }
     }
 
-    fn end_command(&mut self) {
+    /// Ends the command that is being read, and says where it stands.
+    fn end_command(&mut self) -> Option<usize> {
         self.end_word();
         self.open.place = Place::Argument;
+        self.open.begun = false;
         let mut raw = std::mem::take(&mut self.open.raw);
         raw.depth = self.depth;
-        if !(raw.words.is_empty() && raw.writes.is_empty()) {
-            self.done.push(raw);
+        if raw.words.is_empty() && raw.writes.is_empty() || !self.budget.spend(budget::COMMAND) {
+            return None;
+        }
+        let place = self.done.len();
+        for awaited in &mut self.open.awaited {
+            awaited.owner.get_or_insert(place);
+        }
+        self.done.push(Item::Run(raw));
+        Some(place)
+    }
+
+    /// `|` and `|&`: the next command reads what this one prints. `||` is none.
+    fn pipe(&mut self) {
+        let place = self.end_command();
+        if self.next_if(|next| next == '|').is_some() {
+            return;
+        }
+        self.next_if(|next| next == '&');
+        if let Some(Item::Run(raw)) = place.and_then(|place| self.done.get_mut(place)) {
+            raw.is_read = true;
+            self.open.raw.reads = place;
         }
     }
 
@@ -160,14 +244,14 @@ impl<'a> Lexer<'a> {
             self.open.word = None;
         }
         self.end_word();
-        while self.rest.next_if(|next| matches!(next, '>' | '|')).is_some() {}
+        while self.next_if(|next| matches!(next, '>' | '|')).is_some() {}
         match self.rest.peek() {
             Some('(') => {
-                self.rest.next();
+                self.next();
                 self.substitution();
             }
             Some('&') => {
-                self.rest.next();
+                self.next();
                 let to_stream = self
                     .rest
                     .peek()
@@ -190,26 +274,26 @@ impl<'a> Lexer<'a> {
         self.end_word();
         match self.rest.peek() {
             Some('(') => {
-                self.rest.next();
+                self.next();
                 self.substitution();
             }
             Some('>') => {
-                self.rest.next();
+                self.next();
                 self.open.place = Place::Write;
             }
             Some('&') => {
-                self.rest.next();
+                self.next();
                 self.open.place = Place::Read;
             }
             Some('<') => {
-                self.rest.next();
+                self.next();
                 self.open.place = match self.rest.peek() {
                     Some('<') => {
-                        self.rest.next();
+                        self.next();
                         Place::HereString
                     }
                     Some('-') => {
-                        self.rest.next();
+                        self.next();
                         Place::HereDocument { strip_tabs: true }
                     }
                     _ => Place::HereDocument { strip_tabs: false },
@@ -223,47 +307,80 @@ impl<'a> Lexer<'a> {
     fn here_documents(&mut self) {
         for awaited in std::mem::take(&mut self.open.awaited) {
             let mut body = String::new();
-            while self.rest.peek().is_some() {
-                let mut line = String::new();
-                while let Some(letter) = self.rest.next_if(|next| *next != '\n') {
-                    line.push(letter);
-                }
-                self.rest.next();
-                let text = if awaited.strip_tabs {
-                    line.trim_start_matches('\t')
-                } else {
-                    &line
-                };
-                if text == awaited.end {
-                    break;
-                }
-                body.push_str(text);
-                body.push('\n');
+            let ended = self.here_document(&awaited, &mut body);
+            if !awaited.literal && self.may_descend() {
+                let found = substituted(&body, self.depth + 1, self.budget);
+                self.done.extend(found);
             }
-            if !awaited.literal && self.depth < DEPTH_MAX {
-                self.done.extend(substituted(&body, self.depth + 1));
+            // An end that never comes was likely none: `((1<<2))` is no here-document. The lines may be commands.
+            if !ended && self.may_descend() {
+                let found = split(&body, self.depth + 1, self.budget);
+                self.done.extend(found);
             }
-            self.open.raw.fed.push(body);
+            match awaited.owner.and_then(|owner| self.done.get_mut(owner)) {
+                Some(Item::Run(raw)) => raw.fed.push(body),
+                _ => self.open.raw.fed.push(body),
+            }
         }
+    }
+
+    /// Reads one here-document, and says whether its end came.
+    fn here_document(&mut self, awaited: &Awaited, body: &mut String) -> bool {
+        while self.rest.peek().is_some() {
+            let before = self.rest.clone();
+            let mut line = String::new();
+            while let Some(letter) = self.next_if(|next| next != '\n') {
+                line.push(letter);
+            }
+            let text = if awaited.strip_tabs {
+                line.trim_start_matches('\t')
+            } else {
+                &line
+            };
+            // `$(cat <<E … E)` ends both at once.
+            if self.depth > 0
+                && text
+                    .strip_prefix(&awaited.end)
+                    .is_some_and(|rest| rest.starts_with(')'))
+            {
+                let indented = line.len() - text.len();
+                self.rest = before;
+                let skipped = indented + awaited.end.chars().count();
+                self.rest.by_ref().take(skipped).for_each(drop);
+                return true;
+            }
+            if self.next().is_none() && self.budget.is_over() {
+                return true;
+            }
+            if text == awaited.end {
+                return true;
+            }
+            body.push_str(text);
+            body.push('\n');
+        }
+        false
     }
 
     fn single_quoted(&mut self) {
         self.open.quoted = true;
-        let word = self.open.word.get_or_insert_default();
-        for letter in self.rest.by_ref().take_while(|letter| *letter != '\'') {
-            word.push(letter);
+        self.open.word.get_or_insert_default();
+        while let Some(letter) = self.next() {
+            if letter == '\'' {
+                return;
+            }
+            self.push(letter);
         }
     }
 
     fn double_quoted(&mut self) {
         self.open.quoted = true;
         self.open.word.get_or_insert_default();
-        while let Some(letter) = self.rest.next() {
+        while let Some(letter) = self.next() {
             match letter {
                 '"' => return,
                 '`' => self.backticks(),
                 '$' => self.dollar(true),
-                '\\' => match self.rest.next() {
+                '\\' => match self.next() {
                     Some('\n') | None => {}
                     Some(escaped @ ('$' | '`' | '"' | '\\')) => self.push(escaped),
                     Some(other) => {
@@ -278,32 +395,30 @@ impl<'a> Lexer<'a> {
 
     fn backticks(&mut self) {
         let mut text = String::new();
-        while let Some(letter) = self.rest.next() {
+        while let Some(letter) = self.next() {
             match letter {
                 '`' => break,
-                '\\' => text.extend(self.rest.next()),
+                '\\' => text.extend(self.next()),
                 other => text.push(other),
             }
         }
         self.stand_in();
-        if self.depth < DEPTH_MAX {
-            let mut inner = Lexer::new(&text, self.depth + 1);
-            while let Some(found) = inner.rest.next() {
-                inner.take(found);
-            }
-            inner.end_command();
-            self.done.append(&mut inner.done);
+        if self.may_descend() {
+            self.done.push(Item::Enter);
+            let found = split(&text, self.depth + 1, self.budget);
+            self.done.extend(found);
+            self.done.push(Item::Leave);
         }
     }
 
     fn dollar(&mut self, in_quotes: bool) {
         match self.rest.peek() {
             Some('(') => {
-                self.rest.next();
+                self.next();
                 self.substitution();
             }
             Some('\'') if !in_quotes => {
-                self.rest.next();
+                self.next();
                 self.open.raw.dynamic = true;
                 self.ansi_quoted();
             }
@@ -319,12 +434,12 @@ impl<'a> Lexer<'a> {
     /// `$'…'`, whose escapes could spell anything: kept as written.
     fn ansi_quoted(&mut self) {
         self.open.word.get_or_insert_default();
-        while let Some(letter) = self.rest.next() {
+        while let Some(letter) = self.next() {
             match letter {
                 '\'' => return,
                 '\\' => {
                     self.push('\\');
-                    if let Some(escaped) = self.rest.next() {
+                    if let Some(escaped) = self.next() {
                         self.push(escaped);
                     }
                 }
@@ -337,32 +452,41 @@ impl<'a> Lexer<'a> {
     /// the reader knows which parentheses and quotes belong to a here-document's text.
     fn substitution(&mut self) {
         self.stand_in();
-        if self.depth >= DEPTH_MAX {
+        if !self.may_descend() {
             return;
         }
         let twice = self.rest.peek() == Some(&'(');
         let outer = std::mem::take(&mut self.open);
         self.depth += 1;
         let before = self.done.len();
-        let (mut open, mut last) = (1_usize, ' ');
-        while let Some(found) = self.rest.next() {
+        self.done.push(Item::Enter);
+        let (mut open, mut parted) = (1_usize, false);
+        while let Some(found) = self.next() {
             match found {
                 '(' => open += 1,
-                ')' => open -= 1,
+                ')' => {
+                    self.end_word();
+                    // `$(case x in x) …;; esac)`: the first one ends a pattern.
+                    if open > 1 || self.open.cases == 0 {
+                        open -= 1;
+                    }
+                    parted |= open == 1 && self.rest.peek() != Some(&')');
+                }
                 _ => {}
             }
             if open == 0 {
                 break;
             }
             self.take(found);
-            last = found;
         }
         self.end_command();
-        // `$((1 + 2))` is arithmetic: nothing runs but what stands in substitutions of its own.
-        if twice && last == ')' {
+        self.done.push(Item::Leave);
+        // `$((1 + 2))` is arithmetic: nothing runs but what stands in substitutions of its own. `$((a);(b))` is none.
+        if twice && !parted {
             let own = self.depth;
             let inner = self.done.split_off(before);
-            self.done.extend(inner.into_iter().filter(|raw| raw.depth > own));
+            let runs = |item: &Item| !matches!(item, Item::Run(raw) if raw.depth == own);
+            self.done.extend(inner.into_iter().filter(runs));
         }
         self.depth -= 1;
         self.open = outer;
@@ -373,4 +497,12 @@ impl<'a> Lexer<'a> {
         self.open.word.get_or_insert_default().push_str("$()");
         self.open.raw.dynamic = true;
     }
+}
+
+/// Words of the shell's grammar that stand before a command.
+pub(super) fn is_grammar(word: &str) -> bool {
+    matches!(
+        word,
+        "if" | "then" | "else" | "elif" | "do" | "while" | "until" | "!" | "{" | "}"
+    )
 }

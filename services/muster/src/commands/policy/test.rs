@@ -123,6 +123,7 @@ fn document(policies: &Policies, examined: &Examined) -> Value {
         "words": classed.words,
         "programs": classed.programs,
         "dynamic": classed.dynamic,
+        "unread": classed.unread,
         "fingerprint": policies.fingerprint(),
     })
 }
@@ -144,6 +145,9 @@ fn shown(examined: &Examined) -> Vec<String> {
         ],
     };
     lines.push(format!("family    {}", classed.family));
+    if classed.unread {
+        lines.push("unread    it says more than is read, or nests it too deep".to_owned());
+    }
     if classed.families.len() > 1 {
         lines.push(format!(
             "families  {}",

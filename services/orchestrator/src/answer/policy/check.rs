@@ -18,12 +18,16 @@ use uuid::Uuid;
 const POSTURE: &str = "guarded_local_execution";
 /// How long an approval is waited for where the caller does not say: as long as an effect may be late.
 const WAIT: Duration = Duration::from_mins(10);
+/// Most bytes of a call that is checked, its input as JSON. Judging takes longer the more there is to read, and the leader
+/// does nothing else meanwhile: of a call as large as this, made to take long, some ten milliseconds.
+const CALL_BYTES_MAX: usize = 16 * 1024;
 /// The longest wait that is taken.
 const WAIT_MAX: Duration = Duration::from_hours(24);
 
 /// Checks, and asks people where the answer says so.
 pub(crate) fn check(asked: &Asked<'_>, request: &PolicyCheckRequest) -> Result<After, ApiError> {
     let fleet = asked.fleet;
+    is_short_enough(request)?;
     let key = session(fleet, request)?;
     let examined = examine(asked, request, key.as_ref())?;
     let said = examined.verdict.as_ref().map(|verdict| Said {
@@ -111,6 +115,21 @@ pub(crate) fn forbids(
     Ok(verdict.map(|verdict| format!("policy: {}", verdict.message)))
 }
 
+fn is_short_enough(request: &PolicyCheckRequest) -> Result<(), ApiError> {
+    let texts = [&request.tool, &request.cwd, &request.summary];
+    let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+    let input = request.input.as_ref().map_or(0, |input| input.to_string().len());
+    let found = texts.saturating_add(input);
+    if found <= CALL_BYTES_MAX {
+        return Ok(());
+    }
+    let text = format!(
+        "the call is too large to be checked: its `tool`, `input`, `cwd` and `summary` have {found} bytes, the limit is \
+         {CALL_BYTES_MAX}; leave out of `input` what no rule looks at"
+    );
+    Err(ApiError::new(ErrorKind::BadRequest, text))
+}
+
 /// The agent's session; none where the id is that of leased work.
 fn session(fleet: &Fleet, request: &PolicyCheckRequest) -> Result<Option<SessionKey>, ApiError> {
     let leased = |id: &&SessionId| fleet.leases().held().any(|(_, lease, _)| lease.session == **id);
@@ -152,10 +171,12 @@ fn examine(asked: &Asked<'_>, request: &PolicyCheckRequest, key: Option<&Session
             Err(ApiError::new(ErrorKind::Internal, text))
         }
         None => {
-            let mut classed = classify(&facts);
-            classed.family = request.action.unwrap_or(classed.family);
+            let classed = classify(&facts);
             Ok(Examined {
-                classed,
+                classed: match request.action {
+                    Some(family) => classed.known_as(family),
+                    None => classed,
+                },
                 verdict: None,
                 unevaluated: Vec::new(),
             })
