@@ -45,13 +45,25 @@ impl Edge {
     /// Takes up what was in force when this host last saw the hub.
     pub(crate) fn open(dir: &Path) -> (Self, Follower) {
         let file = dir.join("edge.json");
-        let cache = cache::load(&file);
         let mut rules = Rules::default();
+        let unread = || Some(Arc::new(InForce::Unread));
+        let cache = cache::load(&file).unwrap_or_else(|error| {
+            let error = format!("{error:#}");
+            tracing::error!(
+                error,
+                "the rules on disk cannot be read: until the hub's are known, what destroys is asked about"
+            );
+            rules.policy = unread();
+            Cache::default()
+        });
         for (key, kept) in &cache.documents {
             match rules.with(key, kept) {
                 Ok(next) => rules = next,
                 Err(error) => {
                     tracing::error!(key, error = format!("{error:#}"), "a cached rule cannot be read");
+                    if key == edge::POLICY {
+                        rules.policy = unread();
+                    }
                 }
             }
         }

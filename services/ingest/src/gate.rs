@@ -106,6 +106,29 @@ impl Gate {
     }
 }
 
+/// As agents name the hook before a tool.
+const BEFORE_TOOL: &[&str] = &[
+    "PreToolUse",
+    "preToolUse",
+    "pre_tool_use",
+    "BeforeTool",
+    "beforeShellExecution",
+    "beforeMCPExecution",
+    "beforeReadFile",
+];
+
+/// The hook before a tool that an input which cannot be read seems to be of.
+fn seems_to_start_a_tool(hint: Option<&str>, bytes: &[u8]) -> Option<&'static str> {
+    let mut names = BEFORE_TOOL.iter().copied();
+    match hint {
+        Some(hint) => names.find(|name| *name == hint),
+        None => names.find(|name| {
+            let quoted = [b"\"", name.as_bytes(), b"\""].concat();
+            bytes.windows(quoted.len()).any(|part| part == quoted)
+        }),
+    }
+}
+
 fn starts_a_tool(event_type: &EventType) -> bool {
     matches!(event_type, EventType::AgentHook(hook) if *decode::moment(hook) == HookName::PreToolUse)
 }
@@ -144,6 +167,38 @@ fn order<'a>(rules: &'a Rules, mode: Mode, whom: &Whom<'_>, now: Timestamp) -> O
         .holds
         .iter()
         .find(|hold| hold.mode == mode && hold.expires_at.is_none_or(|at| now < at) && hold.selector.matches(whom))
+}
+
+impl Gate {
+    /// What is said of an input that cannot be read, and before which hook. Where tools are held or rules are in force, it may
+    /// be a call that must not run, and nobody can say.
+    pub(crate) fn of_unreadable(&self, hint: Option<&str>, bytes: &[u8]) -> Option<(&'static str, Verdict)> {
+        let (rules, now) = (self.edge.rules(), now());
+        let in_force = |hold: &Hold| {
+            hold.mode == Mode::Hold && hold.expires_at.is_none_or(|at| now < at) && hold.selector.reaches(&self.host)
+        };
+        let by = if rules
+            .holds
+            .as_ref()
+            .is_some_and(|holds| holds.holds.iter().any(in_force))
+        {
+            VerdictBy::Hold
+        } else if rules.policy.as_ref().is_some_and(|policy| policy.speaks()) {
+            VerdictBy::Policy
+        } else {
+            return None;
+        };
+        let hook = seems_to_start_a_tool(hint, bytes)?;
+        let reason = "This call cannot be read (it is not JSON, too deep or too large), and rules are in force on this host \
+                      that might deny it. Do not retry it as it is.";
+        let verdict = Verdict {
+            decision: VerdictKind::Deny,
+            by,
+            reason: reason.to_owned(),
+            rule: None,
+        };
+        Some((hook, verdict))
+    }
 }
 
 /// What the agent is told. It reads this as the result of its call, so it says that trying again is of no use.

@@ -73,6 +73,25 @@ impl Hooks {
     }
 }
 
+impl Hooks {
+    /// Keeps an input that cannot be read for whoever wants to look, and says what its agent is told, if it is.
+    pub(crate) async fn refused(
+        &self,
+        agent: &str,
+        hint: Option<&str>,
+        reject: &Reject,
+        bytes: &[u8],
+    ) -> Option<Answered> {
+        self.intake.refused(reject, bytes).await;
+        let (hook, verdict) = self.gate.of_unreadable(hint, bytes)?;
+        let body = Vendor::of(agent).before_tool(hook, &verdict)?;
+        Some(Answered {
+            event: None,
+            body: Some(body),
+        })
+    }
+}
+
 fn told(observation: &Observation, verdict: &Verdict) -> Option<Value> {
     let agent = observation.agent.as_ref().map_or("", |agent| agent.as_str());
     Vendor::of(agent).before_tool(&observation.notes.hook, verdict)

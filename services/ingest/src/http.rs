@@ -77,11 +77,15 @@ async fn hook(
         ..Circumstances::default()
     };
     let body = surface.read(&headers, body).await?;
+    let hint = around.hint.clone();
     let observation = match translate::hook(&agent, &body.bytes, around) {
         Ok(observation) => observation,
         Err(reject) => {
-            surface.hooks.intake.refused(&reject, &body.bytes).await;
-            return Err(reject.problem());
+            let answered = surface
+                .hooks
+                .refused(&agent, hint.as_deref(), &reject, &body.bytes)
+                .await;
+            return answered.map(printed).ok_or_else(|| reject.problem());
         }
     };
     // Its room is for others while it is held.

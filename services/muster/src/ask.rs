@@ -43,6 +43,7 @@ impl AskError {
         match &self {
             Self::Refused(error) => match error.kind {
                 ErrorKind::BadRequest
+                | ErrorKind::TooLarge
                 | ErrorKind::NotFound
                 | ErrorKind::Ambiguous
                 | ErrorKind::Forbidden

@@ -181,6 +181,7 @@ fn failed(failure: &muster_bus::service::Failure) -> Problem {
     let status = StatusCode::from_u16(error.kind.status()).unwrap_or(StatusCode::BAD_GATEWAY);
     let kind = match error.kind {
         ErrorKind::BadRequest => "bad-request",
+        ErrorKind::TooLarge => "too-large",
         ErrorKind::NotFound => "not-found",
         ErrorKind::Ambiguous => "ambiguous",
         ErrorKind::Forbidden => "forbidden",
@@ -193,6 +194,7 @@ fn failed(failure: &muster_bus::service::Failure) -> Problem {
     match error.kind {
         ErrorKind::Unavailable => problem.retry_after(NO_LEADER_RETRY),
         ErrorKind::BadRequest
+        | ErrorKind::TooLarge
         | ErrorKind::NotFound
         | ErrorKind::Ambiguous
         | ErrorKind::Forbidden

@@ -25,6 +25,7 @@ use muster_domain::conclusion::Draft;
 use muster_domain::effect::Action;
 use muster_domain::fleet::Fleet;
 use muster_domain::ids::{EventId, InstanceId};
+use muster_domain::names::HostName;
 use muster_domain::overlay::Overlay;
 use muster_domain::time::Timestamp;
 use muster_wire::api::{
@@ -109,8 +110,39 @@ impl After {
     }
 }
 
+/// Bytes of a request: what it says is kept, by every instance, for as long as what it is about.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of those that carry what agents and rules say, whole. Of rules, half of it may be the rules themselves.
+const LARGE: &[(Operation, usize)] = &[
+    (Operation::PolicyActivate, 512 * 1024),
+    (Operation::ApprovalsResolve, 512 * 1024),
+    (Operation::PolicyCheck, 128 * 1024),
+    (Operation::DelegationsDelegate, 128 * 1024),
+    (Operation::HandoffsWrite, 128 * 1024),
+    (Operation::RecoveriesWrite, 128 * 1024),
+    (Operation::CheckpointsEvaluate, 128 * 1024),
+    (Operation::CheckpointsCloseout, 128 * 1024),
+    (Operation::SessionsSpawn, 128 * 1024),
+];
+
+fn body_bytes_max(operation: Operation) -> usize {
+    let large = LARGE.iter().find(|(of, _)| *of == operation);
+    large.map_or(BODY_BYTES_MAX, |(_, bytes)| *bytes)
+}
+
+pub(crate) fn too_large(bytes: usize, limit: usize) -> ApiError {
+    ApiError::new(
+        ErrorKind::TooLarge,
+        format!("this has {bytes} bytes; the limit is {limit}"),
+    )
+}
+
 /// Answers one request.
 pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer {
+    let limit = body_bytes_max(operation);
+    if body.len() > limit {
+        return Answer::Ready(Err(failure(&too_large(body.len(), limit))));
+    }
     let fleet = asked.fleet;
     let ready = match operation {
         Operation::Hello => read(body).and_then(|request| asked.reply(hello(asked, &request)?)),
@@ -212,6 +244,19 @@ impl Asked<'_> {
 
     fn reply<T: Serialize>(&self, body: T) -> Result<Bytes, ApiError> {
         encode_at(self.at(), body)
+    }
+}
+
+/// A host asks for its own sessions: which host asks, the hub has checked. Others, people's programs, ask for any.
+fn of_its_own(asked: &Asked<'_>, host: &HostName) -> Result<(), ApiError> {
+    let caller = HostName::new(&asked.asker.caller).ok();
+    let caller = caller.filter(|name| asked.fleet.hosts().contains_key(name));
+    match caller {
+        Some(caller) if caller != *host && !asked.asker.operator => {
+            let detail = format!("host {caller} does not speak for sessions of {host}");
+            Err(ApiError::new(ErrorKind::Forbidden, detail))
+        }
+        _ => Ok(()),
     }
 }
 

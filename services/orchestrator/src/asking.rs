@@ -11,6 +11,7 @@ use muster_domain::asker::Asker;
 use muster_domain::fleet::Fleet;
 use muster_domain::ids::EventId;
 use muster_wire::api::{ApiError, ErrorKind, Position};
+use muster_wire::limits::REQUEST_ID_BYTES_MAX;
 use muster_wire::subject::Role;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -29,6 +30,11 @@ impl Door {
         Self(judge)
     }
 
+    /// A term begins: what was signed for the one before is not taken again.
+    pub(crate) fn begin(&mut self) {
+        self.0.begin(now());
+    }
+
     /// Who asks, if they may.
     pub(crate) fn admit(&mut self, incoming: &Incoming) -> Result<Asker, ApiError> {
         let request = incoming.request();
@@ -38,11 +44,19 @@ impl Door {
             // A signature that is no good is a mistake that its maker wants to hear of.
             (_, Err(unproven)) => return Err(ApiError::new(ErrorKind::Forbidden, unproven.to_string())),
         }
+        let named = request_id(incoming.body());
+        if named.len() > REQUEST_ID_BYTES_MAX {
+            let detail = format!(
+                "request_id has {} bytes; the limit is {REQUEST_ID_BYTES_MAX}",
+                named.len()
+            );
+            return Err(ApiError::new(ErrorKind::BadRequest, detail));
+        }
         Ok(Asker {
             caller: request.caller.as_str().into(),
             operator: proof.is_ok(),
             session: incoming.session(),
-            request: request_id(incoming.body()).into(),
+            request: named.into(),
         })
     }
 }
@@ -91,6 +105,14 @@ impl Waiting {
             (waiter.incoming, reply)
         });
         answered.collect()
+    }
+
+    /// The event was refused for good: what was asked for is not the case and will not be.
+    pub(crate) fn refused(&mut self, event: EventId, reason: &str) -> Vec<Answered> {
+        let waiters = self.0.remove(&event).unwrap_or_default();
+        let error = ApiError::new(ErrorKind::Internal, format!("this cannot be stored: {reason}"));
+        let refuse = |waiter: Waiter| (waiter.incoming, Err(answer::failure(&error)));
+        waiters.into_iter().map(refuse).collect()
     }
 
     /// Whether somebody waits; nearly always nobody does.

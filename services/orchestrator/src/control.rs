@@ -5,6 +5,7 @@
 //! decision is not made twice; with the term, the overlay goes too, and the log says what became of it.
 
 use crate::election;
+use crate::inbox::Landed;
 use crate::leadership::Term;
 use muster_bus::Outgoing;
 use muster_bus::kv::{Entry, Watched};
@@ -76,9 +77,16 @@ impl Control {
         &self.overlay
     }
 
-    /// Decides what was asked for; gives the last event that follows.
-    pub(crate) fn command(&mut self, drafts: Vec<Draft>) -> Option<EventId> {
-        self.decide(drafts)
+    /// Decides what was asked for, all of it or nothing; gives the last event that follows.
+    ///
+    /// # Errors
+    /// [`TooLarge`] when the log would not take it.
+    pub(crate) fn command(&mut self, drafts: Vec<Draft>) -> Result<Option<EventId>, TooLarge> {
+        let written = self.written_down(drafts);
+        if let Some(large) = written.iter().find(|decided| decided.is_too_large()) {
+            return Err(TooLarge(large.outgoing.payload.len()));
+        }
+        Ok(self.queue_all(written))
     }
 
     pub(crate) const fn is_leading(&self) -> bool {
@@ -127,10 +135,16 @@ impl Control {
         self.fleet = fleet;
     }
 
-    /// The writer's batch is stored.
-    pub(crate) fn written(&mut self) {
+    /// What became of the writer's batch; gives those that will not be read any more: what was refused, and what the log held
+    /// before it was written again.
+    pub(crate) fn written(&mut self, landed: Vec<Landed>) -> Vec<Landed> {
         self.writing = false;
+        let watermark = self.fleet.watermark();
+        let mut over = landed;
+        over.retain(|landed| landed.at.as_ref().is_ok_and(|seq| *seq <= watermark) || landed.at.is_err());
+        over.iter().for_each(|landed| self.overlay.withdraw(landed.id));
         self.hand_over();
+        over
     }
 
     /// Time passes, which alone can be news.
@@ -228,16 +242,35 @@ impl Control {
     }
 
     fn decide(&mut self, drafts: Vec<Draft>) -> Option<EventId> {
-        let mut last = None;
-        for draft in drafts {
-            match election::decided(&self.name, &self.secret, &draft) {
-                Ok((id, outgoing)) => {
-                    self.overlay.published(id, &draft);
-                    self.queue.push_back(outgoing);
-                    last = Some(id);
-                }
-                Err(error) => tracing::error!(%error, "a decision could not be written down"),
+        let mut written = self.written_down(drafts);
+        written.retain(|decided| {
+            let fits = !decided.is_too_large();
+            if !fits {
+                let subject = &decided.outgoing.subject;
+                tracing::error!(%subject, "a decision is too large to be stored");
             }
+            fits
+        });
+        self.queue_all(written)
+    }
+
+    fn written_down(&self, drafts: Vec<Draft>) -> Vec<Decided> {
+        let write = |draft| match election::decided(&self.name, &self.secret, &draft) {
+            Ok((id, outgoing)) => Some(Decided { draft, id, outgoing }),
+            Err(error) => {
+                tracing::error!(%error, "a decision could not be written down");
+                None
+            }
+        };
+        drafts.into_iter().filter_map(write).collect()
+    }
+
+    fn queue_all(&mut self, written: Vec<Decided>) -> Option<EventId> {
+        let mut last = None;
+        for Decided { draft, id, outgoing } in written {
+            self.overlay.published(id, &draft);
+            self.queue.push_back(outgoing);
+            last = Some(id);
         }
         self.hand_over();
         last
@@ -255,5 +288,21 @@ impl Control {
         let batch: Vec<Outgoing> = self.queue.drain(..many).collect();
         // The writer holds at most one batch and has none now; a closed channel means that the term is ending.
         self.writing = term.writes.try_send(batch).is_ok();
+    }
+}
+
+/// What was asked for would be an event of this many bytes.
+pub(crate) struct TooLarge(pub(crate) usize);
+
+/// A draft, and the event it becomes.
+struct Decided {
+    draft: Draft,
+    id: EventId,
+    outgoing: Outgoing,
+}
+
+impl Decided {
+    fn is_too_large(&self) -> bool {
+        self.outgoing.payload.len() > limits::DECISION_BYTES_MAX
     }
 }

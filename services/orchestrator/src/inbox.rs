@@ -9,6 +9,7 @@ use muster_bus::kv::Watched;
 use muster_bus::service::Incoming;
 use muster_domain::fact::Recorded;
 use muster_domain::fleet::Fleet;
+use muster_domain::ids::EventId;
 
 /// What the loop is told.
 pub(crate) enum Input {
@@ -34,8 +35,8 @@ pub(crate) enum Input {
     Presence(Watched),
     /// This instance was elected; it may write once it has folded its own election.
     Elected(Term),
-    /// What was given to the writer is stored, or the term is over.
-    Written(Result<(), Deposed>),
+    /// What became of what was given to the writer; or the term is over.
+    Written(Result<Vec<Landed>, Deposed>),
     /// Somebody asks.
     Request(Box<Incoming>),
     /// Time passes: deadlines, snapshots, gauges.
@@ -50,6 +51,14 @@ pub(crate) struct Event {
     pub(crate) recorded: Option<Recorded>,
     /// W3C trace context of whoever published it.
     pub(crate) traceparent: Option<String>,
+}
+
+/// What became of one decision.
+pub(crate) struct Landed {
+    /// The event it would be.
+    pub(crate) id: EventId,
+    /// Its place in the log, which may be an old one: the same was decided before. Or why it has none and never will.
+    pub(crate) at: Result<u64, String>,
 }
 
 /// A term ended, and why.

@@ -8,7 +8,7 @@
 //! outcome is unknown, a lease that could not be renewed) ends the term: reading the log again is cheap, and guessing is not.
 
 use crate::election;
-use crate::inbox::{Deposed, Input};
+use crate::inbox::{Deposed, Input, Landed};
 use muster_bus::fence::{self, FencedWriter, Held, Lease, LeaseError, WriteError};
 use muster_bus::{Bus, Outgoing};
 use muster_domain::ids::InstanceId;
@@ -149,10 +149,11 @@ impl Candidate {
                     let Some(batch) = batch else {
                         return Deposed("the loop gave the term up".to_owned());
                     };
-                    if let Err(error) = write_batch(writer, &batch).await {
-                        return Deposed(format!("a write did not succeed: {error}"));
-                    }
-                    if self.inputs.send(Input::Written(Ok(()))).await.is_err() {
+                    let landed = match write_batch(writer, &batch).await {
+                        Ok(landed) => landed,
+                        Err(error) => return Deposed(format!("a write did not succeed: {error}")),
+                    };
+                    if self.inputs.send(Input::Written(Ok(landed))).await.is_err() {
                         return shutting_down();
                     }
                 }
@@ -172,14 +173,28 @@ impl Candidate {
 }
 
 /// Writes a batch. What the hub will never take is left out: it would end every term in the same place.
-async fn write_batch(writer: &mut FencedWriter, batch: &[Outgoing]) -> Result<(), WriteError> {
+async fn write_batch(writer: &mut FencedWriter, batch: &[Outgoing]) -> Result<Vec<Landed>, WriteError> {
     let mut rest = batch;
+    let mut landed = Vec::with_capacity(batch.len());
     loop {
         match writer.write(rest).await {
-            Ok(_) => return Ok(()),
+            Ok(seqs) => {
+                let stored = rest.iter().zip(seqs);
+                landed.extend(stored.map(|(outgoing, seq)| Landed {
+                    id: outgoing.id,
+                    at: Ok(seq),
+                }));
+                return Ok(landed);
+            }
+            // Those before it are stored and will be read.
             Err(WriteError::Refused { index, reason }) => {
-                let subject = rest.get(index).map(|outgoing| outgoing.subject.to_string());
-                tracing::error!(subject, %reason, "a decision is not stored");
+                if let Some(outgoing) = rest.get(index) {
+                    tracing::error!(subject = %outgoing.subject, %reason, "a decision is not stored");
+                    landed.push(Landed {
+                        id: outgoing.id,
+                        at: Err(reason.to_string()),
+                    });
+                }
                 rest = rest.get(index + 1..).unwrap_or_default();
             }
             Err(error) => return Err(error),

@@ -3,10 +3,10 @@
 use crate::VERSION;
 use crate::answer::{self, After, Answer, Asked, InForce};
 use crate::asking::{Answered, Door, Waiting};
-use crate::control::Control;
+use crate::control::{Control, TooLarge};
 use crate::edge::Projector;
 use crate::election::now;
-use crate::inbox::{Event, Input};
+use crate::inbox::{Event, Input, Landed};
 use crate::meters::Meters;
 use crate::snapshot::Keeper;
 use anyhow::Context as _;
@@ -18,6 +18,7 @@ use muster_runtime::health::Condition;
 use muster_runtime::service::Context;
 use muster_telemetry::{fields, propagation, spans};
 use muster_wire::api::Position;
+use muster_wire::limits;
 use muster_wire::subject::Operation;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -143,9 +144,15 @@ impl Loop {
             }
             Input::Presence(watched) => control.presence(watched),
             // A term on another log is given up by dropping it.
-            Input::Elected(term) if Some(term.log) == self.log.found.map(|log| log.created) => control.elected(term),
+            Input::Elected(term) if Some(term.log) == self.log.found.map(|log| log.created) => {
+                self.parts.door.begin();
+                control.elected(term);
+            }
             Input::Elected(_) => {}
-            Input::Written(Ok(())) => control.written(),
+            Input::Written(Ok(landed)) => {
+                let over = control.written(landed);
+                self.over(over);
+            }
             Input::Written(Err(deposed)) => {
                 control.deposed(&deposed.0);
                 self.last_error = Some(deposed.0);
@@ -217,6 +224,20 @@ impl Loop {
         }
     }
 
+    /// Whoever waits for one of these to be read waits in vain: it never will be, or was before.
+    fn over(&mut self, over: Vec<Landed>) {
+        let Some(at) = self.position().filter(|_| !self.waiting.is_empty()) else {
+            return;
+        };
+        for Landed { id, at: place } in over {
+            let answered = match place {
+                Ok(_) => self.waiting.folded(id, self.parts.control.fleet(), at),
+                Err(reason) => self.waiting.refused(id, &reason),
+            };
+            self.send(answered);
+        }
+    }
+
     fn position(&self) -> Option<Position> {
         Some(Position {
             seq: self.parts.control.fleet().watermark(),
@@ -269,7 +290,13 @@ impl Loop {
     /// Decides what was asked for, and keeps the asker until that is folded.
     fn decide(&mut self, incoming: Incoming, after: After) {
         let After { drafts, event, then } = after;
-        let decided = self.parts.control.command(drafts);
+        let decided = match self.parts.control.command(drafts) {
+            Ok(decided) => decided,
+            Err(TooLarge(bytes)) => {
+                let error = answer::too_large(bytes, limits::DECISION_BYTES_MAX);
+                return self.send(vec![(incoming, Err(answer::failure(&error)))]);
+            }
+        };
         if let Some(event) = decided.or(event) {
             self.waiting.wait(event, incoming, then);
         } else if let Some(at) = self.position() {

@@ -64,6 +64,11 @@ pub enum Unproven {
     /// It was made too long ago, or in the future.
     #[error("the operator's signature is too old or too new; the clocks are more than five minutes apart")]
     Stale,
+    /// It was made before whoever judges it began to, and may have been used where another one judged.
+    #[error(
+        "it was signed before this orchestrator began to lead; sign again, and check the clocks if that does not help"
+    )]
+    Early,
     /// It was used before.
     #[error("the operator's signature was used before")]
     Replayed,
@@ -154,6 +159,8 @@ pub struct Judge {
     key: Key,
     /// Those that were good, by their time, for as long as they would be good again.
     used: BTreeSet<(i64, Box<str>)>,
+    /// Nothing signed before this is good: what was used then, another judge knows.
+    since_ms: i64,
 }
 
 impl Judge {
@@ -162,7 +169,13 @@ impl Judge {
         Self {
             key,
             used: BTreeSet::new(),
+            since_ms: i64::MIN,
         }
+    }
+
+    /// Begins to judge in place of whoever did before.
+    pub const fn begin(&mut self, now: Timestamp) {
+        self.since_ms = now.as_millis();
     }
 
     /// Whether `signature` makes `request` an operator's.
@@ -190,6 +203,9 @@ impl Judge {
         let now = now.as_millis();
         if now.abs_diff(ms) > SKEW_MS.unsigned_abs() {
             return Err(Unproven::Stale);
+        }
+        if ms < self.since_ms {
+            return Err(Unproven::Early);
         }
         self.used.retain(|(used, _)| *used + SKEW_MS >= now);
         if self.used.insert((ms, nonce.into())) {
@@ -255,6 +271,18 @@ mod tests {
             judged(&request("anna"), b"{}", signed, 1_200_000),
             Err(Unproven::Replayed)
         );
+    }
+
+    #[test]
+    fn what_a_judge_before_may_have_admitted_is_not_admitted_again() {
+        let key = Key::new(TOKEN).unwrap();
+        let early = key.sign(&request("anna"), b"{}", at(999_999));
+        let later = key.sign(&request("anna"), b"{}", at(1_000_000));
+        let mut judge = Judge::new(key);
+        judge.begin(at(1_000_000));
+        let mut judged = |signed: &str| judge.verify(&request("anna"), b"{}", Some(signed), at(1_000_001));
+        assert_eq!(judged(&early), Err(Unproven::Early));
+        assert_eq!(judged(&later), Ok(()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod selector;
 
 pub(crate) use decide::Pending;
 pub use decide::{Refusal, Release, Set, Which, ask, confirm, release};
-pub(crate) use decide::{due, expire, holding, released, set};
+pub(crate) use decide::{due, expire, holding, of_budgets, released, set};
 pub use selector::{Selector, Whom};
 
 use crate::fact::Recorded;
@@ -22,8 +22,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
-/// How many orders may be in force: each is a line that every host reads and asks before every tool call.
+/// How many orders of people may be in force: each is a line that every host reads and asks before every tool call.
 pub const HOLDS_MAX: usize = 500;
+/// How many orders of budgets may be beside them. All together they stay below what one value of the hub may have, 1 MiB.
+pub const BUDGET_HOLDS_MAX: usize = 1500;
 /// How many that are over are remembered, for lists and for requests that come again.
 const PAST_MAX: usize = 100;
 
@@ -90,6 +92,19 @@ pub struct Order {
     pub expires_at: Option<Timestamp>,
     /// The request that set it, so that the same request again sets no second one.
     pub request: Option<String>,
+}
+
+impl Order {
+    /// Whether a budget set it.
+    pub const fn is_of_budget(&self) -> bool {
+        matches!(self.by, By::Budget { .. })
+    }
+
+    /// Whether both ask for the same. Their ends may differ: one that is asked for again ends as much later.
+    fn is_like(&self, other: &Self) -> bool {
+        (self.mode, &self.selector, &self.reason, &self.by) == (other.mode, &other.selector, &other.reason, &other.by)
+            && self.expires_at.is_some() == other.expires_at.is_some()
+    }
 }
 
 /// What becomes of an order.

@@ -171,6 +171,39 @@ impl Overlay {
         }
     }
 
+    /// Notes that this event will not be read: it was refused, or was in the log before it was written again.
+    pub fn withdraw(&mut self, id: EventId) {
+        // Named one by one, so that none is forgotten.
+        let Self {
+            sessions,
+            hosts,
+            alerts,
+            memory,
+            approvals,
+            circuits,
+            delegations,
+            leases,
+            activations,
+            evaluations,
+            holds,
+            budgets,
+            effects,
+        } = self;
+        without(sessions, id);
+        without(hosts, id);
+        without(memory, id);
+        without(approvals, id);
+        without(delegations, id);
+        without(leases, id);
+        alerts.retain(|(written, ..)| *written != id);
+        activations.retain(|(written, _)| *written != id);
+        circuits.remove(&id);
+        evaluations.folded(id);
+        holds.folded(id);
+        budgets.folded(id);
+        effects.folded(id);
+    }
+
     pub(crate) fn session(&self, key: &SessionKey, session: &Session) -> Option<SessionState> {
         let written = self.sessions.get(key).and_then(|words| words.last());
         written.map(|(_, state)| *state).or(session.announced())
@@ -281,4 +314,11 @@ fn settle<K: Ord, V>(words: &mut BTreeMap<K, Vec<(EventId, V)>>, key: &K, id: Ev
             words.remove(key);
         }
     }
+}
+
+fn without<K: Ord, V>(words: &mut BTreeMap<K, Vec<(EventId, V)>>, id: EventId) {
+    words.retain(|_, list| {
+        list.retain(|(written, _)| *written != id);
+        !list.is_empty()
+    });
 }

@@ -431,3 +431,24 @@ fn transitions_say_why() {
     });
     assert_eq!(closed, Some((Closing::ProbeSucceeded, 4)));
 }
+
+#[test]
+fn an_agent_that_names_no_calls_keeps_the_probe_it_was_given() {
+    let nameless = Holder {
+        session: key(HOST, SESSION),
+        call: None,
+        delegation: None,
+    };
+    let other = Holder {
+        session: key(HOST, "another"),
+        ..nameless.clone()
+    };
+    assert!(nameless.is(&nameless.clone()));
+    assert!(!nameless.is(&other));
+    assert!(!nameless.is(&holder("c1")) && !holder("c1").is(&nameless));
+    let delegated = Holder {
+        delegation: Some(delegation()),
+        ..nameless.clone()
+    };
+    assert!(!nameless.is(&delegated) && !delegated.is(&nameless));
+}

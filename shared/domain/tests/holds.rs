@@ -6,7 +6,7 @@ mod script;
 
 use muster_domain::conclusion::{Cause, Conclusion, Draft};
 use muster_domain::due;
-use muster_domain::hold::{self, By, Change, Mode, Order, Refusal, Selector, Set, Which};
+use muster_domain::hold::{self, By, Change, HOLDS_MAX, Mode, Order, Refusal, Selector, Set, Which};
 use muster_domain::ids::EventId;
 use muster_domain::names::SessionId;
 use muster_domain::time::Timestamp;
@@ -96,6 +96,52 @@ fn the_same_request_sets_one_order_however_often_it_comes() {
         "and never again"
     );
     assert!(matches!(script.asks(order(Selector::All, None), "r2"), Ok(Set::Now(_))));
+}
+
+#[test]
+fn a_request_that_asks_for_something_else_is_not_the_same_request() {
+    let mut script = Script::new();
+    let Ok(Set::Now(draft)) = script.asks(order(host("web-01"), None), "deploy") else {
+        panic!("not set");
+    };
+    script.overlay.published(id(1), &draft);
+    let other = || Err(Refusal::Named("deploy".to_owned()));
+    assert_eq!(script.asks(order(Selector::All, None), "deploy"), other());
+    script.write(vec![*draft]);
+    assert_eq!(script.asks(order(Selector::All, None), "deploy"), other());
+    let renamed = Order {
+        by: By::Operator {
+            name: "op-bert".to_owned(),
+        },
+        ..order(host("web-01"), None)
+    };
+    assert_eq!(script.asks(renamed, "deploy"), other());
+}
+
+#[test]
+fn what_budgets_hold_takes_nothing_from_what_people_may_hold() {
+    let mut script = Script::new();
+    for n in 0..HOLDS_MAX {
+        let of_budget = Order {
+            by: By::Budget {
+                budget: "session:*".to_owned(),
+            },
+            ..order(
+                Selector::Session {
+                    host: None,
+                    session: SessionId::new(&format!("s{n}")).unwrap(),
+                },
+                None,
+            )
+        };
+        script.holds(of_budget, &format!("b{n}"));
+    }
+    script.holds(order(Selector::All, None), "stop");
+    for n in 1..HOLDS_MAX {
+        script.holds(order(host(&format!("web-{n}")), None), &format!("r{n}"));
+    }
+    let last = script.asks(order(Selector::All, None), "one more");
+    assert_eq!(last, Err(Refusal::TooMany));
 }
 
 #[test]
@@ -209,8 +255,10 @@ proptest! {
             match step {
                 Step::Set(request, ends) => {
                     let until = ends.then_some(script.now + 30_000);
-                    let set = script.asks(order(Selector::All, until), &request.to_string()).unwrap();
-                    prop_assert_eq!(matches!(set, Set::Now(_)), requests.insert(request));
+                    // Another end is another order, and so another request.
+                    let named = format!("{request} {ends}");
+                    let set = script.asks(order(Selector::All, until), &named).unwrap();
+                    prop_assert_eq!(matches!(set, Set::Now(_)), requests.insert(named));
                     if let Set::Now(draft) = set {
                         script.lead(vec![*draft]);
                         table.insert(id(script.seq), (until, BTreeSet::new()));

@@ -65,10 +65,14 @@ impl Work {
     }
 
     fn heartbeat(&mut self, actor: &str) -> WriteOutcome {
+        self.heartbeat_from(actor, None)
+    }
+
+    fn heartbeat_from(&mut self, actor: &str, host: Option<&str>) -> WriteOutcome {
         let wanted = Heartbeat {
             protected: by(actor),
             activity: Some("building".into()),
-            host: None,
+            host: host.map(host_name),
         };
         self.decide(&wanted, |ground| heartbeat(ground, &workspace(), &wanted))
     }
@@ -193,6 +197,15 @@ fn heartbeats_keep_a_lease_and_nothing_else_does() {
     work.pass(TTL + 1);
     assert_eq!(work.heartbeat("ann"), StaleSession);
     assert_eq!(work.lease().activity.as_deref(), Some("building"));
+}
+
+#[test]
+fn an_actors_name_from_another_host_keeps_nothing_and_moves_nothing() {
+    let mut work = Work::default();
+    work.start("ann");
+    assert_eq!(work.heartbeat_from("ann", Some("web-99")), OwnershipConflict);
+    assert_eq!(work.heartbeat_from("ann", Some(HOST)), Applied);
+    assert_eq!(work.lease().host, Some(host_name(HOST)));
 }
 
 #[test]

@@ -204,6 +204,12 @@ fn a_check_asks_people_once_for_each_request() {
     assert_eq!(asks(&script, "Bash"), Ok(Asking::Before));
     assert!(asks(&script, "Write").is_err(), "another question under the same id");
     assert_eq!(script.fleet.approvals().waiting(), 1);
+
+    // What the agent does next says nothing about it: a request asked, not the agent's hooks.
+    script.drafts.clear();
+    script.hook(hook(Some("p2"), prompt()));
+    let resolved = |draft: &Draft| matches!(draft.conclusion, Conclusion::Approval(_));
+    assert!(!script.drafts.iter().any(resolved), "{:?}", script.drafts);
 }
 
 proptest! {

@@ -174,6 +174,8 @@ pub struct ApiError {
 pub enum ErrorKind {
     /// The request cannot be read.
     BadRequest,
+    /// It says more than is taken.
+    TooLarge,
     /// What it is about is not known.
     NotFound,
     /// The id names sessions of several hosts.
@@ -195,6 +197,7 @@ impl ErrorKind {
     pub const fn title(self) -> &'static str {
         match self {
             Self::BadRequest => "bad request",
+            Self::TooLarge => "too large",
             Self::NotFound => "not found",
             Self::Ambiguous => "ambiguous",
             Self::Forbidden => "forbidden",
@@ -209,6 +212,7 @@ impl ErrorKind {
     pub const fn status(self) -> u16 {
         match self {
             Self::BadRequest => 400,
+            Self::TooLarge => 413,
             Self::NotFound => 404,
             Self::Forbidden => 403,
             Self::Ambiguous | Self::Conflict => 409,
@@ -226,6 +230,7 @@ impl ApiError {
             ErrorKind::Unavailable | ErrorKind::Internal => RetryClass::SafeRetry,
             ErrorKind::Conflict => RetryClass::RetryAfterReread,
             ErrorKind::BadRequest
+            | ErrorKind::TooLarge
             | ErrorKind::NotFound
             | ErrorKind::Ambiguous
             | ErrorKind::Forbidden

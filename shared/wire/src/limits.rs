@@ -11,6 +11,11 @@ pub const JSON_DEPTH_MAX: usize = 128;
 /// Largest payload an event keeps inline, in bytes: with its envelope it stays far below NATS's default of 1 MiB a message,
 /// and a thousand of them fit the server's write buffers. Larger ones go to the object store.
 pub const DATA_BYTES_MAX: usize = 64 * 1024;
+/// Largest decision, in bytes: half of what NATS takes by default, so that nothing that was decided fails to be stored, and
+/// what is shown of it with other things around it still fits an answer.
+pub const DECISION_BYTES_MAX: usize = 512 * 1024;
+/// Longest id that a caller may give a request, in bytes.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Messages in one atomic batch: the server's limit (ADR-50).
 pub const BATCH_MESSAGES_MAX: usize = 1000;
 /// Bytes in one atomic batch: one batch is staged whole by the server, and is what a slow link must carry before an ack.

@@ -97,8 +97,9 @@ impl Asked {
         if let Some(input) = input {
             decision["updatedInput"] = input;
         }
-        if for_session {
-            decision["updatedPermissions"] = Value::Array(self.for_session());
+        let updates = if for_session { self.for_session() } else { Vec::new() };
+        if !updates.is_empty() {
+            decision["updatedPermissions"] = Value::Array(updates);
         }
         Some(permission(&decision))
     }
@@ -125,12 +126,12 @@ impl Asked {
             .filter(|update| update["type"] != "setMode" && update["behavior"] != "deny")
             .cloned()
             .collect();
-        if !updates.iter().any(|update| update["type"] == "addRules") {
-            let mut rule = json!({"toolName": self.tool});
-            // A rule for all of a shell would allow everything.
-            if let Some(command) = self.input["command"].as_str() {
-                rule["ruleContent"] = command.into();
-            }
+        // A rule for a tool without any more would allow everything it can do, and a star in a rule is a pattern: where the
+        // agent suggests no rule, only one for exactly this command is as narrow as what was approved.
+        if !updates.iter().any(|update| update["type"] == "addRules")
+            && let Some(command) = self.input["command"].as_str().filter(|command| !command.contains('*'))
+        {
+            let rule = json!({"toolName": self.tool, "ruleContent": command});
             updates.push(json!({"type": "addRules", "rules": [rule], "behavior": "allow"}));
         }
         for update in &mut updates {

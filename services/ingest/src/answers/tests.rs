@@ -180,12 +180,23 @@ fn for_the_session_means_the_rules_the_agent_suggests_and_no_wider_mode() {
         json!([{"type": "addRules", "rules": rules, "behavior": "allow", "destination": "session"}])
     );
     let own = |rule: Value| json!({"type": "addRules", "rules": [rule], "behavior": "allow", "destination": "session"});
-    assert_eq!(
-        update(json!([]), "WebFetch", json!({"url": "https://example.org"})),
-        json!([own(json!({"toolName": "WebFetch"}))])
-    );
+    for (tool, input) in [
+        ("WebFetch", json!({"url": "https://example.org"})),
+        ("Bash", json!({"command": "rm -rf /tmp/x/*"})),
+    ] {
+        assert_eq!(
+            update(json!([]), tool, input),
+            Value::Null,
+            "no rule is as narrow as what was approved, so it is approved once"
+        );
+    }
     let folder = json!({"type": "addDirectories", "directories": ["/x"], "destination": "session"});
     let mode = json!({"type": "setMode", "mode": "acceptEdits", "destination": "session"});
+    assert_eq!(
+        update(json!([mode]), "Write", json!({"file_path": "/w/a", "content": ""})),
+        Value::Null,
+        "to write one file is not to write any"
+    );
     assert_eq!(
         update(json!([folder, mode]), "Bash", json!({"command": "touch a"})),
         json!([folder, own(json!({"toolName": "Bash", "ruleContent": "touch a"}))])

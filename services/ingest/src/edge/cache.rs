@@ -29,18 +29,16 @@ pub(super) struct Kept {
     pub(super) document: RawData,
 }
 
-/// What is on disk; nothing where there is nothing that can be read.
-pub(super) fn load(file: &Path) -> Cache {
-    let read = match std::fs::read(file) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(anyhow::Error::new),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Cache::default(),
-        Err(error) => Err(error.into()),
-    };
-    read.unwrap_or_else(|error| {
-        let file = file.display();
-        tracing::error!(%file, error = format!("{error:#}"), "the rules on disk cannot be read; waiting for the hub's");
-        Cache::default()
-    })
+/// What is on disk; nothing where nothing was ever kept.
+///
+/// # Errors
+/// When something is there and cannot be read: rules were in force, and nobody can say which.
+pub(super) fn load(file: &Path) -> anyhow::Result<Cache> {
+    match std::fs::read(file) {
+        Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("reading {}", file.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Cache::default()),
+        Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),
+    }
 }
 
 /// Replaces what is on disk.

@@ -66,10 +66,30 @@ async fn a_bucket_that_was_lost_takes_nothing_back_and_a_deleted_key_does() {
     assert_eq!(*edge.applied().borrow(), Applied::default());
 }
 
-#[test]
-fn a_damaged_cache_is_as_good_as_none() {
+#[tokio::test]
+async fn a_damaged_cache_means_that_there_are_rules_and_nobody_can_say_which() {
     let dir = tempfile::tempdir().unwrap();
+    let (fresh, _) = Edge::open(dir.path());
+    assert!(
+        fresh.rules().policy.is_none(),
+        "where nothing was kept, nothing is in force"
+    );
+    let unread = |edge: &Edge| matches!(edge.rules().policy.as_deref(), Some(InForce::Unread));
     std::fs::write(dir.path().join("edge.json"), b"{\"documents\": 3").unwrap();
-    let (edge, _) = Edge::open(dir.path());
-    assert!(edge.rules().holds.is_none());
+    let (edge, mut follower) = Edge::open(dir.path());
+    assert!(unread(&edge));
+    // The policy of the hub takes its place; other documents do not.
+    follower.take(entry(5, Op::Put, Some(&holds(1, 9)))).await;
+    assert!(unread(&edge));
+    let policy = json!({"schema": 1, "stream_created": "2026-11-21T12:00:00.000Z", "seq": 9, "version": 0, "fingerprint": "", "sources": []});
+    let policy = Entry {
+        key: edge::POLICY.to_owned(),
+        ..entry(6, Op::Put, Some(&policy))
+    };
+    follower.take(policy).await;
+    assert!(!unread(&edge), "the hub's rules are known again");
+
+    let damaged = json!({"documents": {"policy": {"revision": 6, "document": {"schema": 1}}}});
+    std::fs::write(dir.path().join("edge.json"), damaged.to_string()).unwrap();
+    assert!(unread(&Edge::open(dir.path()).0));
 }

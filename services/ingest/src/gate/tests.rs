@@ -228,3 +228,26 @@ fn a_delegated_agent_has_no_more_rights_than_its_delegator() {
         assert_eq!(gate.judge(&mut bypass("reviewer")), None);
     }
 }
+
+#[test]
+fn what_cannot_be_read_is_denied_where_something_might_deny_it() {
+    let call = br#"{"session_id":"s","hook_event_name":"PreToolUse","tool_input":{"n":1e999"#;
+    let after = br#"{"session_id":"s","hook_event_name":"PostToolUse","tool_input":{"n":1e999"#;
+    let said = |gate: &Gate, hint: Option<&str>, bytes: &[u8]| {
+        let (hook, verdict) = gate.of_unreadable(hint, bytes)?;
+        assert_eq!(verdict.decision, VerdictKind::Deny);
+        Some((hook, verdict.by))
+    };
+    let held = gate(vec![hold(Mode::Hold, Selector::All)]);
+    assert_eq!(said(&held, None, call), Some(("PreToolUse", VerdictBy::Hold)));
+    assert_eq!(
+        said(&held, Some("preToolUse"), b"\xff"),
+        Some(("preToolUse", VerdictBy::Hold))
+    );
+    assert_eq!(said(&held, None, after), None, "it does not start a tool");
+    let ruled = under("permit(principal, action, resource);");
+    assert_eq!(said(&ruled, None, call), Some(("PreToolUse", VerdictBy::Policy)));
+    assert_eq!(said(&gate(Vec::new()), None, call), None, "nothing is in force");
+    let away = gate(vec![hold(Mode::Away, Selector::All)]);
+    assert_eq!(said(&away, None, call), None);
+}

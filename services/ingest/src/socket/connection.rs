@@ -247,18 +247,21 @@ impl Connection<'_> {
         };
         let follows = hook.payload_follows;
         let offer = offer(&mut hook);
-        let read = if hook.truncated {
+        let (agent, truncated) = (hook.agent.clone(), hook.truncated);
+        let around = self.circumstances(hook);
+        let hint = around.hint.clone();
+        let read = if truncated {
             Err(Reject::Truncated)
         } else {
-            let agent = hook.agent.clone();
-            translate::hook(&agent, &body.bytes, self.circumstances(hook))
+            translate::hook(&agent, &body.bytes, around)
         };
+        let hooks = &self.desk.hooks;
         let result = match read {
-            Ok(observation) => self.desk.hooks.take(observation, offer).await,
-            Err(reject) => {
-                self.desk.hooks.intake.refused(&reject, &body.bytes).await;
-                Err(reject)
-            }
+            Ok(observation) => hooks.take(observation, offer).await,
+            Err(reject) => match hooks.refused(&agent, hint.as_deref(), &reject, &body.bytes).await {
+                Some(answered) => Ok(Taken::Answered(answered)),
+                None => Err(reject),
+            },
         };
         // Its room is for others while it is held.
         drop(body);

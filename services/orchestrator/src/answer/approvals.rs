@@ -11,7 +11,7 @@ use muster_wire::envelope::RawData;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
-/// Bytes of one page, but for its last row: a message to the hub may have 1 MiB.
+/// Bytes of one page: a message to the hub may have 1 MiB.
 const PAGE_BYTES_MAX: usize = 448 * 1024;
 
 pub(super) fn list(fleet: &Fleet, request: &ApprovalsListRequest) -> ApprovalsList {
@@ -31,12 +31,14 @@ pub(super) fn list(fleet: &Fleet, request: &ApprovalsListRequest) -> ApprovalsLi
     });
     let (mut approvals, mut bytes, mut more) = (Vec::new(), 0, false);
     for (id, approval) in wanted {
-        if approvals.len() == rows || bytes > PAGE_BYTES_MAX {
+        let row = ApprovalRow::new(id, approval);
+        bytes += serde_json::to_vec(&row).map_or(0, |text| text.len());
+        // One row alone always fits: neither a hook nor a request may say as much.
+        if approvals.len() == rows || (bytes > PAGE_BYTES_MAX && !approvals.is_empty()) {
             more = true;
             break;
         }
-        bytes += approval.asked.input.as_deref().map_or(0, str::len);
-        approvals.push(ApprovalRow::new(id, approval));
+        approvals.push(row);
     }
     let next_cursor = approvals.last().filter(|_| more).map(|row| row.id);
     ApprovalsList { approvals, next_cursor }

@@ -1,6 +1,6 @@
 //! Delegations: asked for, listed, shown, taken back.
 
-use super::{After, Asked, Then, encode_at, lists, policy};
+use super::{After, Asked, Then, encode_at, lists, of_its_own, policy};
 use crate::election::now;
 use muster_domain::delegation::{self, Delegating, Refusal, Wish};
 use muster_domain::fleet::Fleet;
@@ -41,6 +41,7 @@ pub(super) fn delegate(asked: &Asked<'_>, request: DelegateRequest) -> Result<Af
         forbidden,
     };
     let id = wish.id;
+    of_its_own(asked, &wish.session.host)?;
     match delegation::delegate(asked.fleet, asked.overlay, asked.asker, &wish, now()) {
         Ok(delegating) => Ok(after(
             delegating,

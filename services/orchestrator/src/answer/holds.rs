@@ -162,7 +162,7 @@ fn refused(refusal: &Refusal) -> ApiError {
     let kind = match refusal {
         Refusal::Over => ErrorKind::BadRequest,
         Refusal::Unknown(_) => ErrorKind::NotFound,
-        Refusal::TooMany | Refusal::OfBudget(_) => ErrorKind::Conflict,
+        Refusal::TooMany | Refusal::Named(_) | Refusal::OfBudget(_) => ErrorKind::Conflict,
     };
     ApiError::new(kind, refusal.to_string())
 }

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod alerts;
+mod bounds;
 mod circuits;
 mod delegations;
 mod edge;

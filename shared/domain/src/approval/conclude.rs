@@ -3,7 +3,7 @@
 //! As everywhere, a conclusion is the difference between what is the case and what the log says, so it is drawn once
 //! however often it is looked for.
 
-use super::{Approval, ApprovalFact, ApprovalId, AskEnd, By, Outcome, Resolution, Scope, Stage};
+use super::{Approval, ApprovalFact, ApprovalId, AskEnd, By, Kind, Outcome, Resolution, Scope, Stage};
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fact::{Fact, Recorded, TurnFact};
 use crate::fleet::{Fleet, SessionKey};
@@ -124,7 +124,8 @@ fn ended(fleet: &Fleet, approval: &Approval) -> Option<Resolution> {
     if session.standing().state.is_over() {
         return Some(unasked(Outcome::Withdrawn, By::SessionOver, None));
     }
-    (!session.still_asks(&approval.asked, approval.at))
+    // What a rule wants looked at was asked by a request, of which the agent's hooks tell nothing.
+    (approval.asked.kind != Kind::PolicyCheck && !session.still_asks(&approval.asked, approval.at))
         .then(|| unasked(Outcome::AnsweredElsewhere, By::Terminal, Some("the agent went on")))
 }
 

@@ -7,7 +7,7 @@ use super::{Budget, Change, Level, Reached, Rule, Scope, Subject};
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fact::{Decision, Fact, HookBody, Recorded, TurnFact};
 use crate::fleet::{Fleet, SessionKey};
-use crate::hold::{self, By, Hold, Mode, Order};
+use crate::hold::{self, BUDGET_HOLDS_MAX, By, Hold, Mode, Order, Selector};
 use crate::ids::EventId;
 use crate::overlay::Overlay;
 use crate::time::Timestamp;
@@ -293,19 +293,28 @@ fn reconcile(
         drafts.push(draft(Some(&reached.subject), change, cause.clone()));
     }
     if level == Level::Exceeded {
-        drafts.extend(held(fleet, overlay, &reached, at, cause));
+        held(fleet, overlay, &reached, at, cause, drafts);
     }
 }
 
-/// The hold of a budget that is exceeded, where there is none yet.
-fn held(fleet: &Fleet, overlay: &Overlay, reached: &Reached, at: Timestamp, cause: &Cause) -> Option<Draft> {
+/// The hold of a budget that is exceeded, where there is none yet. Where no further one fits, the oldest whose session is over
+/// makes room: should that session be resumed, it is held again by the first thing it spends.
+fn held(fleet: &Fleet, overlay: &Overlay, reached: &Reached, at: Timestamp, cause: &Cause, drafts: &mut Vec<Draft>) {
     let by = By::Budget {
         budget: reached.id.clone(),
     };
     let selector = reached.subject.selector();
     let stands = |hold: &Hold| hold.order.by == by && hold.order.selector == selector;
     if fleet.holds().in_force().any(stands) || overlay.holds().sets_for(&by, &selector) {
-        return None;
+        return;
+    }
+    if hold::of_budgets(fleet, overlay, drafts) >= BUDGET_HOLDS_MAX {
+        let Some(hold) = replaceable(fleet, overlay, drafts) else {
+            // The budget is told to be exceeded all the same.
+            return;
+        };
+        let why = Some("its session is over, and others are to be held");
+        drafts.push(hold::released(hold, &hold.order.by, why, cause.clone()));
     }
     let order = Order {
         mode: Mode::Hold,
@@ -315,8 +324,28 @@ fn held(fleet: &Fleet, overlay: &Overlay, reached: &Reached, at: Timestamp, caus
         expires_at: reached.until,
         request: None,
     };
-    // Where no further order is taken, the budget is still told to be exceeded.
-    hold::set(fleet, overlay, order, at, cause.clone()).ok()
+    // What would be over before it began is not set.
+    drafts.extend(hold::set(fleet, overlay, order, at, cause.clone()));
+}
+
+/// The oldest hold of a budget whose session is over and that nobody lets go yet.
+fn replaceable<'a>(fleet: &'a Fleet, overlay: &Overlay, drafts: &[Draft]) -> Option<&'a Hold> {
+    let released = |id: EventId| {
+        let of = |draft: &Draft| matches!(&draft.conclusion, Conclusion::Hold(hold::Change::Released { hold, .. }) if *hold == id);
+        overlay.holds().releases(id) || drafts.iter().any(of)
+    };
+    let idle = |hold: &&Hold| hold.order.is_of_budget() && is_idle(fleet, &hold.order.selector) && !released(hold.id);
+    fleet.holds().in_force().filter(idle).min_by_key(|hold| hold.seq)
+}
+
+/// Whether this is for one session, and that one is over.
+fn is_idle(fleet: &Fleet, selector: &Selector) -> bool {
+    let Some(Subject::Session(key)) = Subject::of(selector) else {
+        return false;
+    };
+    fleet
+        .session(&key)
+        .is_none_or(|session| session.standing().state.is_over())
 }
 
 /// The end of holds whose budget is raised or no more; of all budgets where none is named.

@@ -133,10 +133,12 @@ impl Change {
 }
 
 impl Holder {
-    /// Whether both are the same run. A delegation that holds a probe is the same run as the call that is made for it.
+    /// Whether both are the same run. A delegation that holds a probe is the same run as the call that is made for it; of an
+    /// agent that names no calls, a session makes one at a time.
     pub fn is(&self, other: &Self) -> bool {
         let same_delegation = self.delegation.is_some() && self.delegation == other.delegation;
-        self.session == other.session && (same_delegation || (self.call.is_some() && self.call == other.call))
+        let same_call = self.call == other.call && (self.call.is_some() || self.delegation == other.delegation);
+        self.session == other.session && (same_delegation || same_call)
     }
 }
 

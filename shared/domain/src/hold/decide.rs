@@ -22,6 +22,9 @@ pub enum Refusal {
     /// There is none of this id.
     #[error("no such order is in force: {0}")]
     Unknown(EventId),
+    /// The name of the request stands for another order.
+    #[error("request {0:?} set another order: give this one another request_id")]
+    Named(String),
     /// A budget set it, and would set it again.
     #[error("budget {0} holds it: raise or remove the budget")]
     OfBudget(String),
@@ -68,17 +71,17 @@ impl Pending {
             .any(|(_, at, change)| at.as_ref() == Some(host) && of(change))
     }
 
-    /// The event by which this request sets an order.
-    pub(crate) fn setting(&self, request: &str) -> Option<EventId> {
-        let of = |change: &Change| matches!(change, Change::Set(order) if order.request.as_deref() == Some(request));
-        self.0.iter().find(|(_, _, change)| of(change)).map(|(id, ..)| *id)
+    /// The event by which this request sets an order, and which.
+    pub(crate) fn setting(&self, request: &str) -> Option<(EventId, &Order)> {
+        self.orders()
+            .find(|(_, order)| order.request.as_deref() == Some(request))
     }
 
-    fn sets(&self) -> usize {
-        self.0
-            .iter()
-            .filter(|(_, _, change)| matches!(change, Change::Set(_)))
-            .count()
+    fn orders(&self) -> impl Iterator<Item = (EventId, &Order)> {
+        self.0.iter().filter_map(|(id, _, change)| match change {
+            Change::Set(order) => Some((*id, order)),
+            Change::Released { .. } | Change::Confirmed { .. } => None,
+        })
     }
 
     /// Whether an order of this budget for these sessions is on its way.
@@ -120,13 +123,22 @@ pub enum Set {
 /// Takes a request for an order; the same again sets no second one.
 ///
 /// # Errors
-/// [`Refusal::Over`] and [`Refusal::TooMany`].
+/// [`Refusal::Over`], [`Refusal::Named`] and [`Refusal::TooMany`].
 pub fn ask(fleet: &Fleet, overlay: &Overlay, order: Order, request: &str, now: Timestamp) -> Result<Set, Refusal> {
-    if fleet.holds().of_request(request).is_some() {
-        return Ok(Set::Before);
+    let named = || Refusal::Named(request.to_owned());
+    if let Some(before) = fleet.holds().of_request(request) {
+        return if before.order.is_like(&order) {
+            Ok(Set::Before)
+        } else {
+            Err(named())
+        };
     }
-    if let Some(event) = overlay.holds().setting(request) {
-        return Ok(Set::Soon(event));
+    if let Some((event, before)) = overlay.holds().setting(request) {
+        return if before.is_like(&order) {
+            Ok(Set::Soon(event))
+        } else {
+            Err(named())
+        };
     }
     let order = Order {
         request: Some(request.to_owned()),
@@ -150,11 +162,39 @@ pub(crate) fn set(
     if order.expires_at.is_some_and(|at| at <= now) {
         return Err(Refusal::Over);
     }
-    if fleet.holds().in_force.len() + overlay.holds().sets() >= HOLDS_MAX {
+    if !order.is_of_budget() && orders(fleet, overlay, false) >= HOLDS_MAX {
         return Err(Refusal::TooMany);
     }
     let selector = order.selector.clone();
     Ok(draft(&selector, Change::Set(order), cause))
+}
+
+/// Orders in force and on their way: those of budgets, or those of people. Counted apart, because no budget may take from
+/// people the means to stop everything.
+fn orders(fleet: &Fleet, overlay: &Overlay, of_budgets: bool) -> usize {
+    let in_force = fleet
+        .holds()
+        .in_force()
+        .filter(|hold| !overlay.holds().releases(hold.id));
+    let written = overlay.holds().orders().map(|(_, order)| order);
+    let all = in_force.map(|hold| &hold.order).chain(written);
+    all.filter(|order| order.is_of_budget() == of_budgets).count()
+}
+
+/// How many orders of budgets there will be once `drafts` are written, too.
+pub(crate) fn of_budgets(fleet: &Fleet, overlay: &Overlay, drafts: &[Draft]) -> usize {
+    let (mut set, mut released) = (0, 0);
+    for draft in drafts {
+        let Conclusion::Hold(change) = &draft.conclusion else {
+            continue;
+        };
+        match change {
+            Change::Set(order) => set += usize::from(order.is_of_budget()),
+            Change::Released { by, .. } => released += usize::from(matches!(by, By::Budget { .. })),
+            Change::Confirmed { .. } => {}
+        }
+    }
+    (orders(fleet, overlay, true) + set).saturating_sub(released)
 }
 
 /// What becomes of a request to release.

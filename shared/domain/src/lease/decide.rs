@@ -140,8 +140,12 @@ impl Ground<'_> {
     }
 
     pub(crate) fn is_stale(&self, lease: &Lease) -> bool {
-        let host = lease.host.as_ref().and_then(|name| self.fleet.hosts().get(name));
-        lease.is_stale(self.now, host.is_some_and(|host| host.state() == HostState::Lost))
+        lease.is_stale(self.now, lease.host.as_ref().is_some_and(|host| self.is_lost(host)))
+    }
+
+    fn is_lost(&self, host: &HostName) -> bool {
+        let host = self.fleet.hosts().get(host);
+        host.is_some_and(|host| host.state() == HostState::Lost)
     }
 
     /// The request was made before.
@@ -339,6 +343,15 @@ pub fn heartbeat(ground: &Ground<'_>, key: &LeaseKey, heartbeat: &Heartbeat) -> 
             WriteOutcome::StaleSession,
             "the lease went stale; start with recover_stale",
         );
+    }
+    // An actor's name is known to everybody; from which host a request comes, the hub has checked.
+    let elsewhere = |from: &HostName| {
+        held.host
+            .as_ref()
+            .is_some_and(|kept| kept != from && !ground.is_lost(kept))
+    };
+    if heartbeat.host.as_ref().is_some_and(elsewhere) {
+        return conflict("it is kept from another host; clear it there, or start there again");
     }
     let shortened = |text: &str| text.chars().take(ACTIVITY_CHARS_MAX).collect::<String>().into();
     let lease = Lease {

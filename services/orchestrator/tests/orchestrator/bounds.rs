@@ -1,0 +1,96 @@
+//! Requests that say too much: refused whole, and nobody else is the worse for them.
+
+use crate::hub::Hub;
+use muster_bus::service::RequestError;
+use muster_wire::subject::Operation;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+fn status(answer: Result<Value, RequestError>) -> u16 {
+    match answer {
+        Ok(_) => 200,
+        Err(RequestError::Failed(failed)) => failed.code,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// Something that only an operator may let happen; the approval's id.
+async fn ask(hub: &Hub, name: &str, bytes: usize) -> String {
+    let input = json!({"command": format!("git push {}", "x".repeat(bytes))});
+    let body = json!({"tool": "Bash", "input": input, "wait_ms": 3_600_000, "request_id": name});
+    let answer = hub.answer::<Value>(Operation::PolicyCheck, body).await.body;
+    answer["approval_id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{answer}"))
+        .to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_says_too_much_is_refused_and_leaves_nothing_behind() {
+    let hub = Hub::start().await;
+    let orchestrator = hub.orchestrator("a", &[]);
+    let id = ask(&hub, "r1", 10).await;
+    let deny = |reason: String| json!({"id": id, "decision": "deny", "reason": reason});
+    // More than a request may have; and what has too much only once it is written down, with what is said beside it.
+    let room = 512 * 1024 - deny(String::new()).to_string().len();
+    for bytes in [600_000, room - 10] {
+        let body = deny("a".repeat(bytes));
+        assert_eq!(status(hub.order(Operation::ApprovalsResolve, &body).await), 413);
+    }
+    let named = json!({"id": id, "decision": "deny", "request_id": "r".repeat(129)});
+    assert_eq!(status(hub.order(Operation::ApprovalsResolve, &named).await), 400);
+    let resolved = hub
+        .order(Operation::ApprovalsResolve, &deny("no".to_owned()))
+        .await
+        .unwrap();
+    assert_eq!(resolved["outcome"], "applied", "{resolved}");
+
+    let start = |actor: &str| json!({"workspace": "/w", "actor_id": actor, "lease_seconds": 60});
+    let long = start(&"a".repeat(20_000));
+    assert_eq!(status(hub.order(Operation::SessionsStart, &long).await), 413);
+    let begun = hub.order(Operation::SessionsStart, &start("worker")).await.unwrap();
+    assert_eq!(begun["outcome"], "applied", "{begun}");
+    orchestrator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_asks_are_listed_a_page_at_a_time() {
+    let hub = Hub::start().await;
+    let orchestrator = hub.orchestrator("a", &[]);
+    let mut asked = BTreeSet::new();
+    for n in 0..7 {
+        asked.insert(ask(&hub, &format!("r{n}"), 100_000).await);
+    }
+    let (mut seen, mut cursor, mut pages) = (BTreeSet::new(), Value::Null, 0);
+    loop {
+        let page = hub
+            .answer::<Value>(Operation::ApprovalsList, json!({ "cursor": cursor }))
+            .await
+            .body;
+        pages += 1;
+        for row in page["approvals"].as_array().unwrap() {
+            assert!(row["asked"]["tool_input"]["command"].as_str().unwrap().len() > 100_000);
+            assert!(seen.insert(row["id"].as_str().unwrap().to_owned()), "listed twice");
+        }
+        cursor = page["next_cursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    assert_eq!(seen, asked);
+    assert!(pages > 1, "seven of them fit one message");
+    orchestrator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_the_log_holds_already_is_answered_at_once() {
+    let hub = Hub::start().await;
+    let orchestrator = hub.orchestrator("a", &[]);
+    let _ = hub.answer::<Value>(Operation::BudgetsList, json!({})).await;
+    let budget = json!({"scope": {"kind": "fleet"}, "measure": "calls", "limit": 5, "request_id": "r1"});
+    let first = hub.order(Operation::BudgetsSet, &budget).await.unwrap();
+    let again = hub.order(Operation::BudgetsSet, &budget).await.unwrap();
+    assert_eq!(first["budget"], again["budget"]);
+    assert_eq!(hub.events_of("runtime.budget.set").await.len(), 1);
+    orchestrator.stop().await;
+}
