@@ -507,6 +507,16 @@ fn what_is_too_much_to_read_counts_as_what_breaks_most() {
     ] {
         assert!(classify(&Facts::of_call(tool, &input)).unread, "{tool}");
     }
+    // Each file is looked at from the folder that the line is in.
+    for (files, unread) in [(100, false), (500, true)] {
+        let input = json!({ "command": format!("rm -rf {}", "a ".repeat(files)) });
+        let cwd = format!("/{}", "x/".repeat(1500));
+        let facts = Facts {
+            cwd: &cwd,
+            ..Facts::of_call("Bash", &input)
+        };
+        assert_eq!(classify(&facts).unread, unread, "{files} files");
+    }
     let cwd = format!("/{}", "x/".repeat(3000));
     let input = json!({ "command": "ls" });
     assert!(
