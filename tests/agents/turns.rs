@@ -163,6 +163,27 @@ async fn a_killed_ingest_neither_doubles_an_order_nor_makes_up_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_claims_to_know_what_became_of_an_order_whose_loop_was_killed() {
+    let parts = Parts::start(0).await;
+    let leader = Leader::of(&parts).await;
+    let go = parts.made();
+    let wait = format!("while [ ! -e {} ]; do sleep 0.1; done", go.display());
+    let steps = [Step::text("Ready."), bash(&wait, "Wait"), Step::text("Done.")];
+    let model = ScriptedModel::start([Rule::new("be ready", steps)]).await;
+    let mut loop_ = Spawned::start(parts.turn_loop(&model, &["--prompt", "be ready"]));
+    let (session, run) = leader.carrier(None).await;
+    let effect = leader.order(&session, Some(&run), message("now or never")).await;
+    leader.event(&session, "agent.hook.pre_tool_use").await;
+    loop_.kill9().await;
+    std::fs::write(&go, "").expect("a file");
+    assert_eq!(leader.ended(&effect).await, ["accepted", "unknown"]);
+    // The agent heard that nobody speaks to it any more, and ended after its turn.
+    leader.event(&session, "process.lifecycle.exited").await;
+    let late = leader.order(&session, Some(&run), message("anybody?")).await;
+    assert_eq!(leader.ended(&late).await, ["no_carrier"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_is_begun_of_a_template_of_its_host_and_takes_messages() {
     let model = ScriptedModel::start([]).await;
     let parts = Parts::spawning(&model).await;

@@ -159,6 +159,8 @@ impl Intake {
             .labels
             .get("profile")
             .and_then(|name| Profile::new(name).ok());
+        // Before its data are taken.
+        let sighting = watch::sighting(&observation);
         let prepared = self.0.rules.prepare(&mut observation);
         let Prepared {
             data,
@@ -169,7 +171,6 @@ impl Intake {
         if let Some(whole) = overflow {
             self.keep(whole, priority).await?;
         }
-        let sighting = watch::sighting(&observation);
         let envelope = Envelope {
             id: observation.id.unwrap_or_else(|| EventId::from_uuid(Uuid::now_v7())),
             source: self.0.source.clone(),

@@ -3,7 +3,8 @@
 //! A hook names its agent's process by pid and start time, within one boot and one pid namespace: only then can it be
 //! watched from here. The kernel says when it is gone (a pidfd becomes readable); where it has no pidfds, the process is
 //! looked up every two seconds. What is watched is kept in a file, so that an ingest that was away learns at its start who
-//! died meanwhile. A session that ends by itself is no longer watched.
+//! died meanwhile. A session that ends by itself is no longer watched, unless its run carries out what it is told: such a run
+//! goes on after its agent said that the session ended, and is over only with its process.
 
 mod process;
 mod register;
@@ -11,19 +12,23 @@ mod register;
 pub(crate) use process::Here;
 
 use crate::observation::Observation;
-use muster_domain::family::{EventType, HookName};
+use muster_domain::family::{EventType, HookName, LifecycleKind};
 use muster_domain::names::{AgentName, SessionId};
 use muster_wire::data::hook::ProcessId;
 use register::Register;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Sightings that wait to be looked at. When there are more, the next hook of the session brings another.
 const SIGHTINGS_MAX: usize = 256;
+
+/// How long a run that carries gets to tell of its own end, and how: it knows the status, and the kernel does not say.
+const TELLS_ITSELF: Duration = Duration::from_secs(3);
 
 /// A session seen in a process.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -32,6 +37,9 @@ pub(crate) struct Watched {
     pub(crate) agent: Option<AgentName>,
     pub(crate) pid: u32,
     pub(crate) start_ticks: u64,
+    /// It carries out what its session is told.
+    #[serde(default)]
+    pub(crate) carries: bool,
 }
 
 impl Watched {
@@ -48,6 +56,9 @@ impl Watched {
 pub(crate) enum Sighting {
     Alive(Watched),
     Ended(SessionId),
+    /// A run told of its own beginning, or end.
+    Carries(Watched),
+    Over(ProcessId),
 }
 
 /// Where hooks are shown. Cheap to clone; does nothing where watching is off.
@@ -84,20 +95,35 @@ impl Watcher {
 
 /// What an observation shows of the process it came from.
 pub(crate) fn sighting(observation: &Observation) -> Option<Sighting> {
-    let EventType::AgentHook(hook) = &observation.event_type else {
-        return None;
-    };
     let session = observation.session.clone()?;
-    if *hook == HookName::SessionEnd {
-        return Some(Sighting::Ended(session));
-    }
-    let ProcessId { pid, start_ticks } = observation.process?;
-    Some(Sighting::Alive(Watched {
-        session,
+    let watched = |ProcessId { pid, start_ticks }, carries| Watched {
+        session: session.clone(),
         agent: observation.agent.clone(),
         pid,
         start_ticks,
-    }))
+        carries,
+    };
+    if let EventType::AgentHook(hook) = &observation.event_type {
+        return if *hook == HookName::SessionEnd {
+            Some(Sighting::Ended(session))
+        } else {
+            Some(Sighting::Alive(watched(observation.process?, false)))
+        };
+    }
+    let EventType::ProcessLifecycle(kind) = &observation.event_type else {
+        return None;
+    };
+    let data = &observation.data;
+    let carries = data.get("carries")?.as_array()?;
+    let process = ProcessId {
+        pid: data.get("pid")?.as_u64()?.try_into().ok()?,
+        start_ticks: data.get("start_ticks")?.as_u64()?,
+    };
+    match kind {
+        LifecycleKind::Started if !carries.is_empty() => Some(Sighting::Carries(watched(process, true))),
+        LifecycleKind::Exited => Some(Sighting::Over(process)),
+        LifecycleKind::Started | LifecycleKind::DescendantStarted | LifecycleKind::DescendantExited => None,
+    }
 }
 
 impl Watch {
@@ -141,8 +167,16 @@ impl Watch {
                     }
                 }
                 Some(sighting) = self.sightings.recv() => match sighting {
-                    Sighting::Ended(session) => self.forget(&session),
-                    Sighting::Alive(watched) if self.watched.contains_key(&watched) => {}
+                    Sighting::Ended(session) => self.forget(|watched| watched.session == session && !watched.carries),
+                    Sighting::Over(process) => self.forget(|watched| watched.process() == process),
+                    Sighting::Alive(watched) if self.knows(watched.process()) => {}
+                    // One that is not this process's neighbour is not told from here.
+                    Sighting::Carries(watched) if !process::is_alive(watched.process()) => {}
+                    Sighting::Carries(watched) => {
+                        self.forget(|other| other.process() == watched.process());
+                        noted(self.register.add(watched.clone()));
+                        self.follow(watched, &tracker, &gone, &stop);
+                    }
                     Sighting::Alive(watched) => {
                         noted(self.register.add(watched.clone()));
                         tell(News::Started(watched.clone(), process::command(watched.pid))).await;
@@ -172,22 +206,28 @@ impl Watch {
         self.watched.insert(watched, enough.clone());
         tracker.spawn(async move {
             tokio::select! {
-                () = process::gone(told.process()) => {
-                    // The receiver only ends with the service.
-                    let _ = gone.send(told).await;
-                }
-                () = enough.cancelled() => {}
+                () = process::gone(told.process()) => {}
+                () = enough.cancelled() => return,
             }
+            if told.carries
+                && enough
+                    .run_until_cancelled(tokio::time::sleep(TELLS_ITSELF))
+                    .await
+                    .is_none()
+            {
+                return;
+            }
+            // The receiver only ends with the service.
+            let _ = gone.send(told).await;
         });
     }
 
-    fn forget(&mut self, session: &SessionId) {
-        let ended: Vec<Watched> = self
-            .watched
-            .keys()
-            .filter(|watched| watched.session == *session)
-            .cloned()
-            .collect();
+    fn knows(&self, process: ProcessId) -> bool {
+        self.watched.keys().any(|watched| watched.process() == process)
+    }
+
+    fn forget(&mut self, over: impl Fn(&Watched) -> bool) {
+        let ended: Vec<Watched> = self.watched.keys().filter(|watched| over(watched)).cloned().collect();
         for watched in ended {
             if let Some(enough) = self.watched.remove(&watched) {
                 enough.cancel();

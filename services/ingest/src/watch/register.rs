@@ -93,6 +93,7 @@ mod tests {
             agent: None,
             pid: u32::MAX - 1,
             start_ticks: 1,
+            carries: false,
         };
         let mut register = Register::open(dir.path(), &here);
         register.add(watched.clone()).unwrap();

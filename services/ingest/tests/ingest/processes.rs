@@ -12,19 +12,15 @@ fn agent() -> Spawned {
     Spawned::start(command)
 }
 
+fn ticks(agent: &Spawned) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", agent.pid())).unwrap();
+    let fields = stat.rsplit_once(')').unwrap().1;
+    fields.split_ascii_whitespace().nth(19).unwrap().parse().unwrap()
+}
+
 /// Says hello for an agent's process, as `muster-hook` would.
 async fn hook(ingest: &Ingest, agent: &Spawned, session: &str, name: &str) {
-    let pid = agent.pid();
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let ticks: u64 = stat
-        .rsplit_once(')')
-        .unwrap()
-        .1
-        .split_ascii_whitespace()
-        .nth(19)
-        .unwrap()
-        .parse()
-        .unwrap();
+    let (pid, ticks) = (agent.pid(), ticks(agent));
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap();
     let around = json!({"env": {"CLAUDE_PID": pid.to_string()}, "pid": pid, "pid_start": ticks, "boot_id": boot.trim(), "pid_ns": namespace});
@@ -55,6 +51,30 @@ async fn a_killed_agent_is_told_within_seconds_and_once() {
     agent.kill9().await;
     hub.event("web-01", "process.lifecycle.exited").await;
     assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
+    let lifecycle = hub
+        .stored(
+            EVENTS,
+            Filter::all().area(muster_domain::family::Family::ProcessLifecycle),
+        )
+        .await;
+    assert_eq!(lifecycle.len(), 2);
+}
+
+#[tokio::test]
+async fn a_run_that_carries_is_over_with_its_process_and_not_with_its_agents_words() {
+    let hub = Hub::start().await;
+    let place = Place::new("web-01", &hub.server.client_url());
+    let ingest = place.start().await;
+    let mut agent = agent();
+    let data = json!({"pid": agent.pid(), "start_ticks": ticks(&agent), "run": "r1", "carries": ["message", "stop"]});
+    let event = json!({"kind": "process.lifecycle.started", "session": "s", "agent": "claude-code", "data": data});
+    let taken = ingest.post("/v1/events", "application/json", event.to_string()).await;
+    assert_eq!(taken.status, 202, "{taken:?}");
+    hook(&ingest, &agent, "s", "SessionStart").await;
+    hook(&ingest, &agent, "s", "SessionEnd").await;
+    agent.kill9().await;
+    let exited = hub.event("web-01", "process.lifecycle.exited").await;
+    assert_eq!(exited.session.unwrap().as_str(), "s");
     let lifecycle = hub
         .stored(
             EVENTS,

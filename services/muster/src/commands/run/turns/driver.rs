@@ -511,7 +511,9 @@ impl Driver {
     /// Nothing will become of what waits.
     async fn give_up(&mut self) {
         for (effect, kind) in self.queue.give_up() {
-            self.carrying.failed(effect, kind, "interrupted", "the run ended").await;
+            self.carrying
+                .failed(effect, kind, "refused", "the run ended before its turn")
+                .await;
         }
     }
 }
