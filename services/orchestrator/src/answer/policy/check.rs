@@ -19,7 +19,7 @@ const POSTURE: &str = "guarded_local_execution";
 /// How long an approval is waited for where the caller does not say: as long as an effect may be late.
 const WAIT: Duration = Duration::from_mins(10);
 /// Most bytes of a call that is checked, its input as JSON. Judging takes longer the more there is to read, and the leader
-/// does nothing else meanwhile: of a call as large as this, made to take long, some ten milliseconds.
+/// does nothing else meanwhile: of a call as large as this, made to take long, tens of milliseconds.
 const CALL_BYTES_MAX: usize = 16 * 1024;
 /// The longest wait that is taken.
 const WAIT_MAX: Duration = Duration::from_hours(24);
