@@ -43,6 +43,7 @@ fn table() -> Vec<Row> {
             MemoryCompaction { MemoryCompactionKind: CompactMemory, PressureChanged }
             Circuit { CircuitKind: Opened, HalfOpened, Closed }
             Effect { EffectKind: Requested, Withdrawn }
+            Message { MessageKind: Sent, Delivered, Acked, Answered, Expired }
             Delegation { DelegationKind: Queued, Running, Completed, Failed, Cancelled, Stale, Refused }
             Leader { LeaderKind: Elected }
             HostStatus { HostStatusKind: Started, Degraded, Recovered, Stopping }
@@ -56,7 +57,6 @@ fn table() -> Vec<Row> {
             ProcessNetwork { NetworkKind: Connect, Listen }
             ProcessProcess { ProcessKind: Exec }
             HostStatus { HostStatusKind: Capability }
-            Message { MessageKind: Sent, Delivered, Acked, Answered, Expired }
             RuntimeHost { RuntimeHostKind: Removed }
             NoticeDelivery { DeliveryKind: Sent };
     }

@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Sessions(commands::sessions::Args),
     /// Have a session do something: stop, compact its context, use another model; or begin one
     Session(commands::session::Args),
+    /// What sessions and operators tell and ask one another
+    Message(commands::message::Args),
     /// What hosts are told to do for their sessions, and what became of it
     Effects(commands::effects::Args),
     /// How long turns take, how they end, what they use

@@ -15,6 +15,7 @@ pub(crate) mod handoff;
 pub(crate) mod hold;
 pub(crate) mod lease;
 pub(crate) mod mcp;
+pub(crate) mod message;
 pub(crate) mod migrate;
 pub(crate) mod policy;
 pub(crate) mod replay;
@@ -67,6 +68,7 @@ async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => Box::pin(doctor::run(args, global)).await,
         Command::Sessions(args) => sessions::run(args, global).await,
         Command::Session(args) => session::run(args, global).await,
+        Command::Message(args) => message::run(args, global).await,
         Command::Effects(args) => effects::run(args, global).await,
         Command::Stats(args) => stats::run(args, global).await,
         Command::Alerts(args) => alerts::run(args, global).await,

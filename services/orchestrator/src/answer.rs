@@ -14,10 +14,12 @@ mod holds;
 mod leases;
 mod lists;
 mod memory;
+mod messages;
 mod policy;
 
 use bytes::Bytes;
 use detail::Wanted;
+pub(crate) use messages::Waits;
 use muster_bus::service::Failure;
 use muster_domain::asker::Asker;
 use muster_domain::checkpoint::Extent;
@@ -30,7 +32,7 @@ use muster_domain::overlay::Overlay;
 use muster_domain::time::Timestamp;
 use muster_wire::api::{
     self, ApiError, AuditDigest, AuditDigestRequest, BudgetsListRequest, ErrorKind, Hello, HelloRequest, Position,
-    RetryClass, Session, SessionRequest, Status,
+    RetryClass, Session, SessionRequest, Status, WhoamiRequest,
 };
 use muster_wire::subject::Operation;
 use muster_wire::{limits, snapshot};
@@ -47,6 +49,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) fleet: &'a Fleet,
     pub(crate) overlay: &'a Overlay,
     pub(crate) asker: &'a Asker,
+    /// Whether the asker may still wait for what is not there yet.
+    pub(crate) patient: bool,
     /// The service's clock.
     pub(crate) now: Timestamp,
     pub(crate) in_force: &'a InForce,
@@ -66,6 +70,8 @@ pub(crate) enum Answer {
     Detail(Box<Wanted>),
     /// Something is to be decided first.
     After(After),
+    /// There is nothing yet, and the asker waits for it.
+    Wait(Waits),
 }
 
 /// How the answer is drawn from a state that holds what was decided.
@@ -198,6 +204,19 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
             return after(read(body).and_then(|request| evaluations::evaluate(asked, extent, request)));
         }
         Operation::MemoryReport => read(body).and_then(|request| asked.reply(memory::report(fleet, &request)?)),
+        Operation::MessagesSend => return after(read(body).and_then(|request| messages::send(asked, request))),
+        Operation::MessagesReceive => match read(body) {
+            Ok(request) => return messages::receive(asked, &request),
+            Err(error) => Err(error),
+        },
+        Operation::MessagesAck => return after(read(body).and_then(|request| messages::ack(asked, &request))),
+        Operation::MessagesAsk => return after(read(body).and_then(|request| messages::ask(asked, request))),
+        Operation::MessagesAnswer => return after(read(body).and_then(|request| messages::answer(asked, request))),
+        Operation::MessagesRemind => return after(read(body).and_then(|request| messages::remind(asked, request))),
+        Operation::MessagesCancel => return after(read(body).and_then(|request| messages::cancel(asked, &request))),
+        Operation::MessagesList => read(body).and_then(|request| asked.reply(messages::list(asked, &request)?)),
+        Operation::MessagesThreads => read(body).and_then(|request| asked.reply(messages::threads(asked, &request)?)),
+        Operation::Whoami => read(body).and_then(|WhoamiRequest {}| asked.reply(messages::whoami(asked))),
         Operation::MemoryCompact => return after(read(body).and_then(|request| effects::compact(asked, request))),
         Operation::SessionsInterrupt => {
             return after(read(body).and_then(|request| effects::control(asked, &request, Action::Interrupt)));

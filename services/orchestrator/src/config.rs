@@ -3,7 +3,7 @@
 mod alerts;
 
 use alerts::Alerts;
-use muster_domain::{approval, budget, circuit, delegation, fleet, memory};
+use muster_domain::{approval, budget, circuit, delegation, fleet, memory, message};
 use muster_runtime::config::HumanDuration;
 use muster_runtime::exit::Failure;
 use muster_runtime::service::Settings;
@@ -34,6 +34,8 @@ pub struct Config {
     pub memory: Memory,
     /// When somebody should look.
     pub alerts: Alerts,
+    /// Who may write to whom.
+    pub messages: message::Settings,
     /// Work that sessions hand to agents.
     pub delegations: Delegations,
     /// Who may decide.
@@ -254,6 +256,7 @@ impl Config {
             },
             memory: self.memory.settings(),
             alerts: self.alerts.settings(),
+            messages: self.messages,
         }
     }
 

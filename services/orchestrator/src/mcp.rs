@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use muster_bus::Bus;
+use muster_domain::asker::TOOLS_OVER_HTTP;
 use muster_mcp::{Asker, PATH, Server};
 use muster_runtime::config::Secret;
 use muster_runtime::drain::Drain;
@@ -40,7 +41,7 @@ pub(crate) fn routes(config: &Mcp, entrance: Entrance, bus: &Bus, drain: &Drain)
     if !config.enabled {
         return Ok(Router::new());
     }
-    let server = Server::over_http(Asker::new(bus.clone(), Caller::new("mcp")?));
+    let server = Server::over_http(Asker::new(bus.clone(), Caller::new(TOOLS_OVER_HTTP)?));
     let body_bytes_max = usize::try_from(entrance.http.max_body.as_u64()).unwrap_or(usize::MAX);
     let routes = muster_mcp::routes(server, body_bytes_max, drain.token());
     Ok(routes.layer(from_fn_with_state(Arc::new(entrance), enter)))

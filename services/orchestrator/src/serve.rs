@@ -12,12 +12,13 @@ use crate::snapshot::Keeper;
 use anyhow::Context as _;
 use muster_bus::service::{self, Incoming, Serving};
 use muster_bus::{Bus, StreamState};
+use muster_domain::asker::Asker;
 use muster_domain::ids::InstanceId;
 use muster_domain::time::Timestamp;
 use muster_runtime::health::Condition;
 use muster_runtime::service::Context;
 use muster_telemetry::{fields, propagation, spans};
-use muster_wire::api::Position;
+use muster_wire::api::{ApiError, ErrorKind, Position};
 use muster_wire::limits;
 use muster_wire::subject::Operation;
 use std::time::Duration;
@@ -94,6 +95,8 @@ pub(crate) async fn run(parts: Parts, mut inbox: mpsc::Receiver<Input>) -> anyho
     if let Some(serving) = serving {
         serving.stop().await.context("no longer taking requests")?;
     }
+    let given_up = state.waiting.give_up();
+    state.send(given_up);
     state.finish().await
 }
 
@@ -132,6 +135,7 @@ impl Loop {
                 self.log.behind = behind;
                 events.into_iter().for_each(|event| self.event(event));
                 self.look_whether_caught_up();
+                self.wake();
             }
             Input::LogReplaced(why) => {
                 self.parts.caught_up.send_replace(None);
@@ -256,34 +260,75 @@ impl Loop {
         let Some(log) = self.log.found else {
             return;
         };
-        let operation = incoming.request().operation;
-        let span = spans::process(operation, service::NAME);
+        let span = spans::process(incoming.request().operation, service::NAME);
         propagation::follow(&span, |name| incoming.header(name).map(str::to_owned));
         let asker = match self.parts.door.admit(&incoming) {
             Ok(asker) => asker,
             Err(error) => return respond(incoming, Err(answer::failure(&error))).await,
         };
+        let answer =
+            span.in_scope(|| self.answer(log.created, &asker, incoming.request().operation, incoming.body(), true));
+        if let Answer::Ready(reply) = answer {
+            respond(incoming, reply).await;
+        } else {
+            span.in_scope(|| self.follow_up(incoming, asker, answer));
+        }
+    }
+
+    fn answer(&self, log: Timestamp, asker: &Asker, operation: Operation, body: &[u8], patient: bool) -> Answer {
         let asked = Asked {
             fleet: self.parts.control.fleet(),
             overlay: self.parts.control.overlay(),
-            asker: &asker,
+            asker,
+            patient,
             now: now(),
             in_force: &self.in_force,
-            stream_created: log.created,
+            stream_created: log,
             instance: self.parts.instance,
             leading: self.parts.control.is_leading(),
             uptime: self.started.elapsed(),
             queue_depth: self.log.behind,
             last_error: self.last_error.as_deref(),
         };
-        match span.in_scope(|| answer::to(&asked, operation, incoming.body())) {
-            Answer::Ready(reply) => respond(incoming, reply).await,
+        answer::to(&asked, operation, body)
+    }
+
+    /// Gives an answer that is ready, and sees to it that the others come.
+    fn follow_up(&mut self, incoming: Incoming, asker: Asker, answer: Answer) {
+        match answer {
+            Answer::Ready(reply) => self.send(vec![(incoming, reply)]),
             Answer::Detail(wanted) => {
                 let bus = self.parts.bus.clone();
                 let answering = async move { respond(incoming, wanted.complete(&bus).await).await };
                 self.parts.context.drain.tracker().spawn(answering);
             }
-            Answer::After(after) => span.in_scope(|| self.decide(incoming, after)),
+            Answer::After(after) => self.decide(incoming, after),
+            Answer::Wait(waits) if self.waiting.has_room() => self.waiting.park(incoming, asker, waits),
+            Answer::Wait(_) => {
+                let error = ApiError::new(
+                    ErrorKind::Unavailable,
+                    "too many wait for a message; ask without waiting",
+                );
+                self.send(vec![(incoming, Err(answer::failure(&error)))]);
+            }
+        }
+    }
+
+    /// Answers those who waited for a message, once one is there or their time is over.
+    fn wake(&mut self) {
+        let Some(log) = self.log.found else {
+            return;
+        };
+        let control = &self.parts.control;
+        for (parked, patient) in self.waiting.woken(control.fleet(), control.overlay()) {
+            let (operation, body) = (parked.incoming.request().operation, parked.incoming.body());
+            let answer = self.answer(log.created, &parked.asker, operation, body, patient);
+            if let Answer::Wait(_) = answer {
+                // Another one who reads the same inbox was first.
+                self.waiting.park_again(parked);
+            } else {
+                self.follow_up(parked.incoming, parked.asker, answer);
+            }
         }
     }
 
@@ -318,6 +363,7 @@ impl Loop {
             self.ready
                 .set_failed(format!("catching up: {} of {}", self.log.read, log.last_seq));
         }
+        self.wake();
     }
 
     async fn finish(self) -> anyhow::Result<()> {

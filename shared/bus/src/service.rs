@@ -130,7 +130,7 @@ impl Serving {
             return Some(Incoming {
                 request,
                 question,
-                _place: self.place.take()?,
+                place: Some(self.place.take()?),
             });
         }
     }
@@ -159,7 +159,8 @@ impl Serving {
 pub struct Incoming {
     request: Request,
     question: service::Request,
-    _place: OwnedSemaphorePermit,
+    /// None for one who waits for something that is not being worked on.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Incoming {
@@ -186,6 +187,11 @@ impl Incoming {
     /// The session on whose behalf is asked, as its asker says.
     pub fn session(&self) -> Option<SessionId> {
         SessionId::new(&token::decode(self.header(SESSION)?)?).ok()
+    }
+
+    /// Lets others be answered meanwhile: nothing is being done for this one.
+    pub fn step_aside(&mut self) {
+        self.place = None;
     }
 
     /// Answers.

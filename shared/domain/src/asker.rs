@@ -2,6 +2,9 @@
 
 use crate::names::SessionId;
 
+/// The caller under which the tools are served over HTTP: whoever calls them there names the session that asks.
+pub const TOOLS_OVER_HTTP: &str = "mcp";
+
 /// Who asks, as far as a decision depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asker {

@@ -17,6 +17,7 @@ use crate::hold;
 use crate::ids::EventId;
 use crate::lease::LeaseFact;
 use crate::memory::MemoryFact;
+use crate::message::MessageFact;
 use crate::names::{AgentName, HostName, Profile, SessionId};
 use crate::policy::PolicyFact;
 use crate::session::Session;
@@ -73,6 +74,8 @@ pub enum Conclusion {
     Delegation(DelegationFact),
     /// Of something a host shall do.
     Effect(EffectFact),
+    /// Of a message.
+    Message(MessageFact),
 }
 
 /// What a conclusion was drawn from.
@@ -171,6 +174,7 @@ impl Draft {
             Conclusion::Circuit(circuit::Change::Closed { .. }) => EventType::Circuit(CircuitKind::Closed),
             Conclusion::Delegation(fact) => fact.event_type(),
             Conclusion::Effect(fact) => fact.event_type(),
+            Conclusion::Message(fact) => fact.event_type(),
             Conclusion::Context(_) => EventType::RuntimeStatus(StatusKind::EvaluateContextRefresh),
             Conclusion::Checkpoint(fact) => EventType::Checkpoint(fact.extent.kind()),
         }
@@ -213,6 +217,10 @@ impl Draft {
                 &own
             }
             Conclusion::Delegation(fact) => {
+                own = fact.identity();
+                &own
+            }
+            Conclusion::Message(fact) => {
                 own = fact.identity();
                 &own
             }

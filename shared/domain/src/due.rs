@@ -12,6 +12,7 @@ use crate::fleet::Fleet;
 use crate::hold;
 use crate::host::HostState;
 use crate::memory;
+use crate::message;
 use crate::names::HostName;
 use crate::overlay::Overlay;
 use crate::state::SessionState;
@@ -38,6 +39,7 @@ pub fn due(fleet: &Fleet) -> Option<Timestamp> {
         delegation::due(fleet),
         effect::due(fleet),
         alert::due(fleet),
+        message::due(fleet),
     ];
     dues.into_iter().flatten().min()
 }
@@ -71,6 +73,7 @@ pub fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp) -> Vec<Draft> {
     circuit::expire(fleet, overlay, now, &mut drafts);
     delegation::expire(fleet, overlay, now, &mut drafts);
     effect::expire(fleet, overlay, now, &mut drafts);
+    message::expire(fleet, overlay, now, &mut drafts);
     drafts.extend(hold::expire(fleet, overlay, now));
     memory::expire(fleet, overlay, now, &mut drafts);
     alert::expire(fleet, overlay, now, &mut drafts);

@@ -46,7 +46,7 @@ pub struct Effect {
 impl Effect {
     /// How it stands.
     pub fn status(&self) -> Status {
-        let begun = self.accepted.is_some() || matches!(self.ended, Some((_, End::Done)));
+        let begun = self.has_begun();
         match (&self.withdrawn, &self.ended) {
             (Some((_, reason)), _) if !begun && **reason == *EXPIRED => Status::Expired,
             (Some(_), _) if !begun => Status::Withdrawn,
@@ -55,6 +55,11 @@ impl Effect {
             (_, None) if begun => Status::Accepted,
             (_, None) => Status::Requested,
         }
+    }
+
+    /// Whether its host said that it began.
+    pub const fn has_begun(&self) -> bool {
+        self.accepted.is_some() || matches!(self.ended, Some((_, End::Done)))
     }
 
     /// Since when it stands so.

@@ -11,6 +11,7 @@ use crate::family::EventType;
 use crate::hold;
 use crate::ids::{EventId, InstanceId, ProducerId};
 use crate::lease::LeaseFact;
+use crate::message::MessageFact;
 use crate::names::{AgentName, HostName, Profile, PromptId, RunId, SessionId, SubagentId, ToolCallId, ToolName};
 use crate::policy::PolicyFact;
 use crate::time::Timestamp;
@@ -444,4 +445,6 @@ pub enum Decision {
     Effect(EffectFact),
     /// Of an alert.
     Alert(crate::alert::AlertFact),
+    /// Of a message.
+    Message(MessageFact),
 }

@@ -19,9 +19,10 @@ use crate::fact::{Decision, Fact, Hook, HookBody, Recorded, TurnFact};
 use crate::family::{Family, Owner};
 use crate::hold::Holds;
 use crate::host::{Host, HostState};
-use crate::ids::{EffectId, InstanceId, ProducerId};
+use crate::ids::{EffectId, InstanceId, MessageId, ProducerId};
 use crate::lease::Leases;
 use crate::matter::Evaluations;
+use crate::message::Messages;
 use crate::names::{HostName, SessionId};
 use crate::policy::Policy;
 use crate::producer::{Producer, Seen};
@@ -136,6 +137,8 @@ pub struct Fleet {
     #[serde(default)]
     effects: Effects,
     #[serde(default)]
+    messages: Messages,
+    #[serde(default)]
     evaluations: Evaluations,
 }
 
@@ -164,6 +167,7 @@ impl Fleet {
             circuits: Circuits::default(),
             delegations: Delegations::default(),
             effects: Effects::default(),
+            messages: Messages::default(),
             evaluations: Evaluations::default(),
         }
     }
@@ -290,8 +294,15 @@ impl Fleet {
             }
             Decision::Effect(fact) => {
                 let target = session_of(recorded);
-                self.effects
-                    .fold(fact, EffectId::of(recorded.event.id), target, recorded.at);
+                let id = EffectId::of(recorded.event.id);
+                self.effects.fold(fact, id, target, recorded.at);
+                if let Some(message) = fact.message() {
+                    self.messages.pushed(message, id);
+                }
+                Applied::Changed
+            }
+            Decision::Message(fact) => {
+                self.messages.fold(fact, MessageId::of(recorded.event.id), recorded.at);
                 Applied::Changed
             }
             Decision::Context(fact) => {

@@ -13,6 +13,7 @@
 //! - [`react`], [`due`]: what the leader concludes from an event, and from the lack of one.
 //! - [`effect`]: what hosts are told to do, and what they say became of it.
 //! - [`context`], [`checkpoint`]: whether a session goes on as it is, and whether work can be left as it is; both of a [`matter`].
+//! - [`message`]: what sessions and operators tell and ask one another.
 //! - [`memory`]: how full a context is, and from when on that matters.
 //! - [`alert`]: what somebody should look at, and until when.
 //! - [`audit`]: the same log counted a second way.
@@ -40,6 +41,7 @@ pub mod ids;
 pub mod lease;
 pub mod matter;
 pub mod memory;
+pub mod message;
 pub mod names;
 pub mod overlay;
 mod pairs;

@@ -17,6 +17,7 @@ use crate::ids::{DelegationId, EventId};
 use crate::lease::{LeaseFact, LeaseKey};
 use crate::matter;
 use crate::memory::{MemoryFact, Pressure};
+use crate::message;
 use crate::names::{HostName, SubagentName};
 use crate::policy::{Activation, PolicyFact};
 use crate::session::Session;
@@ -41,6 +42,7 @@ pub struct Overlay {
     holds: hold::Pending,
     budgets: budget::Pending,
     effects: effect::Pending,
+    messages: message::Pending,
 }
 
 /// What was written of an approval.
@@ -114,6 +116,7 @@ impl Overlay {
             }
             Conclusion::Hold(change) => return self.holds.published(id, draft.host.as_ref(), change),
             Conclusion::Budget(change) => return self.budgets.published(id, change),
+            Conclusion::Message(fact) => return self.messages.published(id, fact),
             Conclusion::Effect(fact) => return self.effects.published(id, draft, fact),
             // It travels with the change of state that it explains.
             Conclusion::SessionLost { .. } => return,
@@ -150,6 +153,9 @@ impl Overlay {
         }
         if let Fact::Decision(Decision::Budget(_)) = &event.fact {
             self.budgets.folded(event.id);
+        }
+        if let Fact::Decision(Decision::Message(_)) = &event.fact {
+            self.messages.folded(event.id);
         }
         if let Fact::Decision(Decision::Effect(_)) = &event.fact {
             self.effects.folded(event.id);
@@ -188,6 +194,7 @@ impl Overlay {
             holds,
             budgets,
             effects,
+            messages,
         } = self;
         without(sessions, id);
         without(hosts, id);
@@ -202,6 +209,7 @@ impl Overlay {
         holds.folded(id);
         budgets.folded(id);
         effects.folded(id);
+        messages.folded(id);
     }
 
     pub(crate) fn session(&self, key: &SessionKey, session: &Session) -> Option<SessionState> {
@@ -275,6 +283,10 @@ impl Overlay {
 
     pub(crate) const fn holds(&self) -> &hold::Pending {
         &self.holds
+    }
+
+    pub(crate) const fn messages(&self) -> &message::Pending {
+        &self.messages
     }
 
     pub(crate) const fn effects(&self) -> &effect::Pending {

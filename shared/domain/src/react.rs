@@ -12,6 +12,7 @@ use crate::delegation;
 use crate::fact::{Fact, Recorded};
 use crate::fleet::{Fleet, SessionKey};
 use crate::memory;
+use crate::message;
 use crate::overlay::Overlay;
 use crate::session::Session;
 use crate::state::SessionState;
@@ -45,6 +46,7 @@ pub fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded) -> Vec<Draft
     budget::react(fleet, overlay, recorded, &mut drafts);
     memory::react(fleet, overlay, recorded, &mut drafts);
     alert::react(fleet, overlay, recorded, &mut drafts);
+    message::react(fleet, overlay, recorded, &mut drafts);
     drafts
 }
 
@@ -62,6 +64,7 @@ pub fn catch_up(fleet: &Fleet, overlay: &Overlay) -> Vec<Draft> {
     budget::catch_up(fleet, overlay, &mut drafts);
     memory::catch_up(fleet, overlay, &mut drafts);
     alert::catch_up(fleet, overlay, &mut drafts);
+    message::catch_up(fleet, overlay, &mut drafts);
     drafts
 }
 

@@ -47,12 +47,18 @@ impl Asker {
         question: &impl Serialize,
     ) -> Result<A, Refused> {
         let body = serde_json::to_vec(question).map_err(|error| Refused(error.to_string()))?;
-        let answer = self.raw(who, operation, body).await?;
+        let answer = self.patiently(who, operation, body, Duration::ZERO).await?;
         serde_json::from_slice(&answer).map_err(|error| Refused(format!("the answer cannot be read: {error}")))
     }
 
-    /// Asks, and gives the answer as it came.
-    pub(crate) async fn raw(&self, who: &Credentials, operation: Operation, body: Vec<u8>) -> Result<Vec<u8>, Refused> {
+    /// Asks, and gives the answer as it came. The leader may keep the question for so long before it answers.
+    pub(crate) async fn patiently(
+        &self,
+        who: &Credentials,
+        operation: Operation,
+        body: Vec<u8>,
+        kept: Duration,
+    ) -> Result<Vec<u8>, Refused> {
         let request = Request {
             operation,
             caller: self.caller.clone(),
@@ -67,7 +73,7 @@ impl Asker {
         loop {
             match self
                 .bus
-                .request_as(&shown, &request, body.clone().into(), PATIENCE)
+                .request_as(&shown, &request, body.clone().into(), PATIENCE + kept)
                 .await
             {
                 Ok(answer) => return Ok(answer.into()),

@@ -8,7 +8,9 @@ use crate::tools::Does;
 use muster_bus::service::Credentials;
 use muster_domain::names::SessionId;
 use muster_domain::time::Timestamp;
-use muster_wire::api::{AlertState, AlertsList, AlertsListRequest, SessionDetail, SessionDetailRequest};
+use muster_wire::api::{
+    AlertState, AlertsList, AlertsListRequest, SessionDetail, SessionDetailRequest, WAIT_SECONDS_MAX,
+};
 use muster_wire::limits::PAGE_ROWS_MAX;
 use muster_wire::subject::Operation;
 use muster_wire::time;
@@ -44,8 +46,9 @@ impl Call<'_> {
     pub(crate) async fn run(&self, does: Does, arguments: Arguments) -> Result<String, Refused> {
         let answer = match does {
             Does::Operation(operation) => {
-                let body = Value::from(arguments).to_string().into_bytes();
-                let asked = self.asker.raw(self.who, operation, body);
+                let given = Value::from(arguments);
+                let (kept, body) = (kept(operation, &given), given.to_string().into_bytes());
+                let asked = self.asker.patiently(self.who, operation, body, kept);
                 let answer = self.progress.while_waiting(asked).await??;
                 return String::from_utf8(answer).map_err(|error| Refused(error.to_string()));
             }
@@ -138,6 +141,12 @@ impl Call<'_> {
             Err(error) => deny(&format!("nobody could be asked, so this was not allowed: {error}")),
         })
     }
+}
+
+/// For how long the leader may keep a question before it answers: that of one who waits for a message.
+fn kept(operation: Operation, given: &Value) -> Duration {
+    let waits = (operation == Operation::MessagesReceive).then(|| given["wait_seconds"].as_u64());
+    Duration::from_secs(waits.flatten().unwrap_or(0).min(WAIT_SECONDS_MAX))
 }
 
 fn deny(message: &str) -> Value {

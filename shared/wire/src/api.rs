@@ -19,6 +19,7 @@ mod hold;
 mod lease;
 mod list;
 mod memory;
+mod message;
 mod policy;
 mod stats;
 
@@ -64,6 +65,12 @@ pub use list::{
     Cursor, HostSummary, HostsList, HostsListRequest, SessionSummary, SessionsList, SessionsListRequest, Tokens,
 };
 pub use memory::{MemoryReport, MemoryReportRequest};
+pub use message::{
+    AnswerRow, MessageOutcome, MessageRow, MessagesAckRequest, MessagesAcked, MessagesAnswerRequest, MessagesAnswered,
+    MessagesAskRequest, MessagesCancelRequest, MessagesList, MessagesListRequest, MessagesReceiveRequest,
+    MessagesReceived, MessagesRemindRequest, MessagesSendRequest, MessagesSent, MessagesThreads, RECEIVE_MAX,
+    WAIT_SECONDS_MAX, Whoami, WhoamiRequest,
+};
 pub use policy::{
     ActivationOutcome, CheckedBy, PolicyActivateRequest, PolicyActivatedAnswer, PolicyCheckRequest, PolicyChecked,
     PolicyRow, PolicyShowRequest, PolicyShown, PolicySource,

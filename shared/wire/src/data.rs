@@ -16,6 +16,7 @@ pub mod hook;
 pub mod host;
 pub mod lease;
 pub mod memory;
+pub mod message;
 pub mod notice;
 pub mod policy;
 pub mod process;
@@ -46,6 +47,8 @@ payloads! {
     effect::EffectRequested, effect::EffectWithdrawn, effect::EffectReceipt,
     evaluation::ContextEvaluated, evaluation::CheckpointEvaluated,
     lease::LeaseChanged,
+    message::MessageSent, message::MessageDelivered, message::MessageAcked, message::MessageAnswered,
+    message::MessageExpired,
     memory::PressureChanged, memory::MemoryCompacted,
     host::Started, host::Reason, host::Capabilities,
     hold::HoldSet, hold::HoldReleased, hold::HoldConfirmed,

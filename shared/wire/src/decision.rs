@@ -11,6 +11,7 @@ use crate::data::evaluation::{CheckpointEvaluated, ContextEvaluated};
 use crate::data::hold::{HoldConfirmed, HoldReleased, HoldSet};
 use crate::data::lease::LeaseChanged;
 use crate::data::memory::{MemoryCompacted, PressureChanged};
+use crate::data::message;
 use crate::data::policy::PolicyActivated;
 use crate::data::runtime::{HostPresence, LeaderElected, RuntimeMetadata, SessionLost, StateChanged};
 use crate::envelope::{Envelope, RawData};
@@ -176,6 +177,7 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
         Conclusion::Context(fact) => ContextEvaluated::new(runtime, *fact).to_raw(),
         Conclusion::Checkpoint(fact) => CheckpointEvaluated::new(runtime, *fact).to_raw(),
         Conclusion::Delegation(fact) => delegation(fact, runtime),
+        Conclusion::Message(fact) => message::encode(runtime, fact),
         Conclusion::Effect(EffectFact::Requested(order)) => EffectRequested::new(runtime, *order).to_raw(),
         Conclusion::Effect(EffectFact::Withdrawn { id, reason }) => EffectWithdrawn {
             runtime,

@@ -13,7 +13,7 @@ pub use hook::known as moment;
 
 use crate::data;
 use crate::envelope::{DecodeError, Document, Envelope};
-use muster_domain::fact::{Event, Fact, HostFact, ProcessFact, Recorded};
+use muster_domain::fact::{Decision, Event, Fact, HostFact, ProcessFact, Recorded};
 use muster_domain::family::{EventType, HostStatusKind, LifecycleKind};
 use muster_domain::time::Timestamp;
 use serde::Deserialize;
@@ -68,6 +68,9 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         EventType::Budget(kind) => decision::budget(*kind, data).map(Fact::Decision),
         EventType::RuntimeHost(kind) => Some(Fact::Decision(decision::host(*kind))),
         EventType::Delegation(kind) => decision::delegation(*kind, data).map(Fact::Decision),
+        EventType::Message(kind) => {
+            data::message::decode(*kind, data).map(|fact| Fact::Decision(Decision::Message(fact)))
+        }
         EventType::Circuit(kind) => decision::circuit(*kind, data).map(Fact::Decision),
         EventType::Alert(kind) => decision::alert(*kind, data).map(Fact::Decision),
         EventType::Checkpoint(kind) => decision::checkpoint(*kind, data).map(Fact::Decision),
@@ -81,7 +84,6 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         | EventType::ProcessFile(_)
         | EventType::ProcessNetwork(_)
         | EventType::ProcessProcess(_)
-        | EventType::Message(_)
         | EventType::NoticeDelivery(_) => None,
     };
     fact.unwrap_or(Fact::Noted)

@@ -10,6 +10,7 @@ mod effects;
 mod evaluation;
 mod holds;
 mod leases;
+mod messages;
 mod policy;
 mod sessions;
 
@@ -58,6 +59,16 @@ const REQUESTS: &[(Operation, Write)] = &[
     (Operation::SessionsSpawn, effects::sessions_spawn),
     (Operation::EffectsList, effects::effects_list),
     (Operation::EffectsGet, effects::effects_get),
+    (Operation::MessagesSend, messages::send),
+    (Operation::MessagesReceive, messages::receive),
+    (Operation::MessagesAck, messages::ack),
+    (Operation::MessagesAsk, messages::ask),
+    (Operation::MessagesAnswer, messages::answer),
+    (Operation::MessagesRemind, messages::remind),
+    (Operation::MessagesCancel, messages::cancel),
+    (Operation::MessagesList, messages::list),
+    (Operation::MessagesThreads, messages::list),
+    (Operation::Whoami, nothing),
     (Operation::EscalationsList, leases::guards_list),
     (Operation::EscalationsSet, leases::escalations_set),
     (Operation::EscalationsClear, leases::escalations_clear),

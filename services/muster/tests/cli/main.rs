@@ -6,6 +6,7 @@ mod asking;
 mod demo;
 mod leases;
 mod mcp;
+mod messages;
 mod place;
 mod racing;
 mod refusals;

@@ -42,11 +42,11 @@ impl Talk {
         }
     }
 
-    fn say(&mut self, message: &Value) {
+    pub(crate) fn say(&mut self, message: &Value) {
         writeln!(self.stdin, "{message}").unwrap();
     }
 
-    fn hear(&self) -> Value {
+    pub(crate) fn hear(&self) -> Value {
         serde_json::from_str(&self.lines.recv_timeout(SOON).unwrap()).unwrap()
     }
 

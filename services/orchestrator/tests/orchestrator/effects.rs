@@ -41,14 +41,19 @@ async fn until_status(hub: &Hub, id: &Value, status: &str) -> Value {
     .await
 }
 
-fn refused(answer: Result<Value, RequestError>) -> String {
+pub(crate) fn refused(answer: Result<Value, RequestError>) -> String {
     match answer {
         Err(RequestError::Failed(failure)) => failure.text,
         other => panic!("{other:?}"),
     }
 }
 
-async fn of_session(hub: &Hub, session: &str, operation: Operation, body: &Value) -> Result<Value, RequestError> {
+pub(crate) async fn of_session(
+    hub: &Hub,
+    session: &str,
+    operation: Operation,
+    body: &Value,
+) -> Result<Value, RequestError> {
     let credentials = Credentials {
         session: SessionId::new(session).ok(),
         ..Credentials::default()

@@ -17,6 +17,7 @@ mod leadership;
 mod leases;
 mod log;
 mod memory;
+mod messages;
 mod policy;
 mod raw;
 mod requests;

@@ -132,6 +132,19 @@ pub enum Action {
 }
 
 impl Action {
+    /// The message that it brings.
+    pub const fn message(&self) -> Option<MessageId> {
+        match self {
+            Self::Message { message, .. } => Some(*message),
+            Self::Model { .. }
+            | Self::NewSession
+            | Self::Compact { .. }
+            | Self::Interrupt
+            | Self::Stop
+            | Self::Spawn { .. } => None,
+        }
+    }
+
     /// Which kind it is.
     pub const fn kind(&self) -> ActionKind {
         match self {
@@ -201,6 +214,14 @@ pub enum EffectFact {
 }
 
 impl EffectFact {
+    /// The message that it shall bring.
+    pub(crate) const fn message(&self) -> Option<MessageId> {
+        match self {
+            Self::Requested(order) => order.action.message(),
+            Self::Withdrawn { .. } => None,
+        }
+    }
+
     pub(crate) const fn event_type(&self) -> EventType {
         EventType::Effect(match self {
             Self::Requested(_) => EffectKind::Requested,
@@ -212,15 +233,7 @@ impl EffectFact {
         match self {
             Self::Requested(order) => {
                 let By { caller, session } = &order.by;
-                let message = match &order.action {
-                    Action::Message { message, .. } => Some(message),
-                    Action::Model { .. }
-                    | Action::NewSession
-                    | Action::Compact { .. }
-                    | Action::Interrupt
-                    | Action::Stop
-                    | Action::Spawn { .. } => None,
-                };
+                let message = order.action.message();
                 format!("{} {caller:?} {session:?} {message:?}", order.action.kind())
             }
             Self::Withdrawn { id, .. } => id.to_string(),

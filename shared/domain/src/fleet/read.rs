@@ -13,6 +13,7 @@ use crate::host::Host;
 use crate::ids::ProducerId;
 use crate::lease::Leases;
 use crate::matter::Evaluations;
+use crate::message::Messages;
 use crate::names::{HostName, SessionId};
 use crate::policy::Policy;
 use crate::producer::Producer;
@@ -120,6 +121,11 @@ impl Fleet {
     /// What was evaluated lately.
     pub const fn evaluations(&self) -> &Evaluations {
         &self.evaluations
+    }
+
+    /// What sessions and operators tell one another.
+    pub const fn messages(&self) -> &Messages {
+        &self.messages
     }
 
     /// Circuit breakers.

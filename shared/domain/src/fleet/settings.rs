@@ -1,6 +1,6 @@
 //! What the fold is told from outside, in one piece: a digest is only comparable under the same.
 
-use crate::{alert, approval, budget, circuit, delegation, memory};
+use crate::{alert, approval, budget, circuit, delegation, memory, message};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -29,6 +29,9 @@ pub struct Settings {
     /// When somebody should look.
     #[serde(default)]
     pub alerts: alert::Settings,
+    /// Who may write to whom.
+    #[serde(default)]
+    pub messages: message::Settings,
 }
 
 impl Default for Settings {
@@ -43,6 +46,7 @@ impl Default for Settings {
             budgets: budget::Settings::default(),
             memory: memory::Settings::default(),
             alerts: alert::Settings::default(),
+            messages: message::Settings::default(),
         }
     }
 }

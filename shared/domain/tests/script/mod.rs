@@ -353,6 +353,7 @@ impl Script {
                 Conclusion::Circuit(change) => Decision::Circuit(change),
                 Conclusion::Delegation(fact) => Decision::Delegation(fact),
                 Conclusion::Effect(fact) => Decision::Effect(fact),
+                Conclusion::Message(fact) => Decision::Message(fact),
                 Conclusion::Context(fact) => Decision::Context(fact),
                 Conclusion::Checkpoint(fact) => Decision::Checkpoint(fact),
             };

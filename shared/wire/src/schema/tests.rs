@@ -1,5 +1,6 @@
 mod decisions;
 mod effects;
+mod messages;
 
 use super::*;
 use serde::Serialize;
@@ -22,7 +23,7 @@ fn full<T: Serialize + DeserializeOwned>(operation: Operation, request: &T) -> F
 }
 
 fn requests() -> Vec<Full> {
-    [decisions::requests(), effects::requests()]
+    [decisions::requests(), effects::requests(), messages::requests()]
         .into_iter()
         .flatten()
         .collect()

@@ -169,6 +169,26 @@ operations! {
     EffectsList = "effects"."list", Viewer, tool "effect_list", cli "effects";
     /// One of that, and what became of it.
     EffectsGet = "effects"."get", Viewer, tool "effect_get";
+    /// A message to a session, to the operator, or to every live session.
+    MessagesSend = "messages"."send", Agent, tool "send", cli "message send";
+    /// What waits in your inbox, for five minutes yours; may wait for it.
+    MessagesReceive = "messages"."receive", Agent, tool "recv";
+    /// Says that messages were read, so that they are not offered again.
+    MessagesAck = "messages"."ack", Agent, tool "ack", cli "message ack";
+    /// A question to a session or to the operator; the answer comes as a message.
+    MessagesAsk = "messages"."ask", Agent, tool "ask", cli "message ask";
+    /// The answer to a question.
+    MessagesAnswer = "messages"."answer", Agent, tool "answer", cli "message answer";
+    /// A message to yourself, at its time.
+    MessagesRemind = "messages"."remind", Agent, tool "remind";
+    /// Takes back a message that was not read, or a question that was not answered.
+    MessagesCancel = "messages"."cancel", Agent, tool "cancel_thread", cli "message cancel";
+    /// An inbox, the latest first.
+    MessagesList = "messages"."list", Viewer, tool "message_list", cli "message list";
+    /// Questions and reminders that are open.
+    MessagesThreads = "messages"."threads", Viewer, tool "open_threads", cli "message threads";
+    /// Who you are here, and what waits for you.
+    Whoami = "messages"."whoami", Viewer, tool "whoami";
     /// Work that a session hands to a named agent.
     DelegationsDelegate = "delegations"."delegate", Agent, tool "agent_delegate";
     /// Delegations, the latest first.

@@ -1,0 +1,40 @@
+//! What was written of messages and not yet read back.
+
+use super::{MessageFact, Sent};
+use crate::ids::{EventId, MessageId};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Default)]
+pub(crate) struct Pending(BTreeMap<EventId, MessageFact>);
+
+impl Pending {
+    pub(crate) fn published(&mut self, id: EventId, fact: &MessageFact) {
+        self.0.insert(id, fact.clone());
+    }
+
+    pub(crate) fn folded(&mut self, id: EventId) {
+        self.0.remove(&id);
+    }
+
+    /// What is on its way about this message, the first of a sort.
+    pub(crate) fn about(&self, id: MessageId, is: impl Fn(&MessageFact) -> bool) -> Option<EventId> {
+        let mut all = self.0.iter();
+        let found = all.find(|(_, fact)| fact.id() == Some(id) && is(fact));
+        found.map(|(event, _)| *event)
+    }
+
+    /// The last event by which this request sends something.
+    pub(crate) fn sending(&self, caller: &str, request: &str) -> Option<EventId> {
+        let own = |sent: &Sent| *sent.request == *request && *sent.caller == *caller;
+        let mut all = self.0.iter().rev();
+        let found = all.find(|(_, fact)| matches!(fact, MessageFact::Sent(sent) if own(sent)));
+        found.map(|(event, _)| *event)
+    }
+
+    /// The last event by which this request takes something.
+    pub(crate) fn taking(&self, by: &str) -> Option<EventId> {
+        let mut all = self.0.iter().rev();
+        let found = all.find(|(_, fact)| matches!(fact, MessageFact::Delivered { request, .. } if **request == *by));
+        found.map(|(event, _)| *event)
+    }
+}

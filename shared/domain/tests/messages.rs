@@ -1,0 +1,616 @@
+//! Given/when/then: what sessions and operators tell and ask one another.
+
+#![expect(clippy::unwrap_used, reason = "the names in a story are legal")]
+
+mod script;
+
+use muster_domain::asker::Asker;
+use muster_domain::conclusion::{Conclusion, Draft};
+use muster_domain::due;
+use muster_domain::effect::{Action, ActionKind, Carrier, End, Receipt, Word};
+use muster_domain::fact::{Fact, ProcessFact};
+use muster_domain::fleet::{Fleet, Settings};
+use muster_domain::ids::{EffectId, MessageId};
+use muster_domain::message::{
+    self, ATTEMPTS_MAX, Allowed, Answer, Asked, KEPT, Kind, LEASE, Party, Received, Refusal, Sending, Status, To, Wish,
+};
+use muster_domain::names::SessionId;
+use proptest::prelude::*;
+use script::*;
+use std::time::Duration;
+
+fn operator(request: &str) -> Asker {
+    Asker {
+        caller: "op-anna".into(),
+        operator: true,
+        session: None,
+        request: request.into(),
+    }
+}
+
+fn of_session(host: &str, session: &str, request: &str) -> Asker {
+    Asker {
+        caller: host.into(),
+        operator: false,
+        session: SessionId::new(session).ok(),
+        request: request.into(),
+    }
+}
+
+fn s1(request: &str) -> Asker {
+    of_session(HOST, SESSION, request)
+}
+
+fn session(host: &str, id: &str) -> To {
+    To::One(Party::Session(key(host, id)))
+}
+
+fn note(to: To) -> Wish {
+    Wish {
+        to,
+        body: "look at this".to_owned(),
+        kind: Kind::Note,
+        reply_to: None,
+        due: None,
+        ttl: None,
+    }
+}
+
+fn question(to: To, options: &[&str]) -> Wish {
+    Wish {
+        kind: Kind::Question {
+            options: options.iter().map(|option| (*option).into()).collect(),
+            multi: false,
+        },
+        ttl: Some(message::TTL),
+        ..note(to)
+    }
+}
+
+fn chosen(choice: &str) -> Answer {
+    Answer {
+        choices: vec![choice.into()],
+        text: None,
+    }
+}
+
+trait Story {
+    fn leads(&mut self) -> &mut Self;
+    fn writes(&mut self, drafts: Vec<Draft>) -> Vec<Draft>;
+    fn sends(&mut self, asker: &Asker, wish: &Wish) -> Result<Vec<MessageId>, Refusal>;
+    fn takes(&mut self, asker: &Asker) -> Vec<MessageId>;
+    fn acks(&mut self, asker: &Asker, id: MessageId) -> Result<usize, Refusal>;
+    fn answers(&mut self, asker: &Asker, id: MessageId, answer: &Answer) -> Result<bool, Refusal>;
+    fn time_passes(&mut self, span: Duration) -> &mut Self;
+    fn says(&mut self, id: EffectId, word: Word) -> &mut Self;
+    fn is(&mut self, id: MessageId, status: Status) -> &mut Self;
+    fn pushes(&self) -> Vec<(EffectId, u32)>;
+    fn open_push(&self) -> Option<(EffectId, u32)>;
+}
+
+impl Story for Script {
+    fn leads(&mut self) -> &mut Self {
+        let drafts = std::mem::take(&mut self.drafts);
+        self.writes(drafts);
+        self
+    }
+
+    /// As a leader does: all of it is on its way before any of it comes back.
+    fn writes(&mut self, drafts: Vec<Draft>) -> Vec<Draft> {
+        let ours = |draft: &Draft| matches!(draft.conclusion, Conclusion::Message(_) | Conclusion::Effect(_));
+        let mut waiting: Vec<Draft> = drafts.into_iter().filter(ours).collect();
+        let mut written = Vec::new();
+        while !waiting.is_empty() {
+            for (n, draft) in (1..).zip(&waiting) {
+                self.overlay.published(id(self.seq + n), draft);
+            }
+            let mut next = Vec::new();
+            for draft in std::mem::take(&mut waiting) {
+                self.write(vec![draft.clone()]);
+                written.push(draft);
+                next.extend(std::mem::take(&mut self.drafts).into_iter().filter(ours));
+            }
+            waiting = next;
+        }
+        written
+    }
+
+    fn sends(&mut self, asker: &Asker, wish: &Wish) -> Result<Vec<MessageId>, Refusal> {
+        let sending = message::send(&self.fleet, &self.overlay, asker, wish, ms(self.now))?;
+        if let Sending::Write(drafts) = sending {
+            self.writes(drafts);
+        }
+        let sent = self.fleet.messages().sent_by(&asker.caller, &asker.request);
+        Ok(sent.map(|(id, _)| id).collect())
+    }
+
+    fn takes(&mut self, asker: &Asker) -> Vec<MessageId> {
+        match message::receive(&self.fleet, &self.overlay, asker, 32, ms(self.now)).unwrap() {
+            Received::Take(ids, drafts) => {
+                self.writes(drafts);
+                ids
+            }
+            Received::Again(ids) => ids,
+            Received::Soon(_) | Received::Nothing => Vec::new(),
+        }
+    }
+
+    fn acks(&mut self, asker: &Asker, id: MessageId) -> Result<usize, Refusal> {
+        let drafts = message::ack(&self.fleet, &self.overlay, asker, &[id])?;
+        Ok(self.writes(drafts).len())
+    }
+
+    fn answers(&mut self, asker: &Asker, id: MessageId, answer: &Answer) -> Result<bool, Refusal> {
+        let asked = message::answer(&self.fleet, &self.overlay, asker, id, answer, ms(self.now))?;
+        Ok(match asked {
+            Asked::Write(drafts) => {
+                self.writes(drafts);
+                true
+            }
+            Asked::Soon(_) | Asked::Over => false,
+        })
+    }
+
+    fn time_passes(&mut self, span: Duration) -> &mut Self {
+        self.pass(i64::try_from(span.as_secs()).unwrap() + 1);
+        let drafts = due::expire(&self.fleet, &self.overlay, ms(self.now));
+        self.writes(drafts);
+        self
+    }
+
+    fn says(&mut self, id: EffectId, word: Word) -> &mut Self {
+        self.fact(Fact::Effect(Receipt { id, word })).leads()
+    }
+
+    #[track_caller]
+    fn is(&mut self, id: MessageId, status: Status) -> &mut Self {
+        assert_eq!(self.fleet.messages().get(id).unwrap().status(), status);
+        self
+    }
+
+    fn pushes(&self) -> Vec<(EffectId, u32)> {
+        let all = self.fleet.effects().all().iter();
+        let attempts = all.filter_map(|(id, effect)| {
+            let Action::Message { attempt, .. } = effect.order.action else {
+                return None;
+            };
+            Some((*id, attempt))
+        });
+        attempts.collect()
+    }
+
+    /// The first that its host has not ended.
+    fn open_push(&self) -> Option<(EffectId, u32)> {
+        let open = |id: &EffectId| {
+            self.fleet
+                .effects()
+                .get(*id)
+                .is_some_and(|effect| effect.status().is_open())
+        };
+        self.pushes().into_iter().find(|(id, _)| open(id))
+    }
+}
+
+/// Two sessions that nothing carries, on two hosts.
+fn two() -> Script {
+    let mut script = Script::new();
+    script.host(started_host()).on("p1", prompt());
+    let other = hook(Some("p1"), prompt());
+    script.tell(event(0, "web-02", Some("s2"), Fact::Hook(Box::new(other))));
+    script
+}
+
+fn carry(script: &mut Script) {
+    let carrier = Carrier {
+        run: run("r1"),
+        can: [ActionKind::Message].into(),
+    };
+    let began = ProcessFact::Carries {
+        process: process(7),
+        carrier: Box::new(carrier),
+    };
+    script.process(began).leads();
+}
+
+fn failed(reason: &str) -> Word {
+    Word::Ended(End::Failed {
+        reason: reason.into(),
+        detail: None,
+    })
+}
+
+#[test]
+fn a_message_is_taken_with_a_lease_and_offered_again_until_it_is_read() {
+    let mut script = two();
+    let sent = script.sends(&operator("q1"), &note(session(HOST, SESSION))).unwrap();
+    let id = sent[0];
+    assert_eq!(script.sends(&operator("q1"), &note(session(HOST, SESSION))), Ok(sent));
+    assert_eq!(
+        script
+            .fleet
+            .messages()
+            .unread(&Party::Session(key(HOST, SESSION)), ms(script.now)),
+        1
+    );
+    assert_eq!(
+        script.takes(&of_session("web-02", "s2", "r0")),
+        [],
+        "it is not for everybody"
+    );
+    assert_eq!(script.takes(&s1("r1")), [id]);
+    assert_eq!(script.takes(&s1("r1")), [id], "the same request takes the same");
+    assert_eq!(script.takes(&s1("r2")), [], "while somebody has it");
+    script.is(id, Status::Delivered).time_passes(LEASE);
+    assert_eq!(script.takes(&s1("r3")), [id]);
+    assert_eq!(script.fleet.messages().get(id).unwrap().attempts, 2);
+    let stranger = of_session("web-02", "s2", "r4");
+    assert!(matches!(script.acks(&stranger, id), Err(Refusal::NotYours { .. })));
+    assert_eq!(script.acks(&s1("a1"), id), Ok(1));
+    assert_eq!(script.acks(&s1("a2"), id), Ok(0), "what was said is not said again");
+    script.is(id, Status::Acked).time_passes(LEASE);
+    assert_eq!(script.takes(&s1("r5")), []);
+}
+
+#[test]
+fn what_nobody_reads_is_given_up() {
+    let mut script = two();
+    let id = script.sends(&operator("q1"), &note(session(HOST, SESSION))).unwrap()[0];
+    for n in 0..ATTEMPTS_MAX {
+        assert_eq!(script.takes(&s1(&n.to_string())), [id]);
+        script.time_passes(LEASE);
+    }
+    script.is(id, Status::Expired);
+    assert_eq!(
+        &*script.fleet.messages().get(id).unwrap().expired.as_ref().unwrap().1,
+        "undeliverable"
+    );
+    let id = script.sends(&operator("q2"), &note(session(HOST, SESSION))).unwrap()[0];
+    script.time_passes(KEPT).is(id, Status::Expired);
+}
+
+#[test]
+fn a_message_is_brought_to_whoever_runs_the_session() {
+    let mut script = two();
+    let id = script.sends(&operator("q1"), &note(session(HOST, SESSION))).unwrap()[0];
+    assert_eq!(script.pushes(), []);
+    carry(&mut script);
+    let (push, attempt) = script.pushes()[0];
+    assert_eq!((script.pushes().len(), attempt), (1, 1));
+    assert_eq!(script.takes(&s1("r1")), [], "it is being brought");
+    script.says(push, Word::Accepted).is(id, Status::Delivered);
+    script
+        .says(push, Word::Accepted)
+        .says(push, Word::Ended(End::Done))
+        .is(id, Status::Acked);
+    assert_eq!(script.pushes().len(), 1);
+    let next = script.sends(&operator("q2"), &note(session(HOST, SESSION))).unwrap()[0];
+    assert_eq!(script.pushes().len(), 2, "the next at once");
+    script.is(next, Status::Waiting);
+}
+
+#[test]
+fn a_full_inbox_is_brought_a_few_at_a_time_in_the_order_it_was_written() {
+    let mut script = two();
+    let mut sent = Vec::new();
+    for n in 0..20 {
+        let id = script.sends(&operator(&n.to_string()), &note(session(HOST, SESSION)));
+        sent.extend(id.unwrap());
+    }
+    carry(&mut script);
+    let mut brought = Vec::new();
+    while let Some((push, _)) = script.open_push() {
+        assert!(script.pushes().len() - brought.len() <= 8, "a few at a time");
+        brought.push(
+            script
+                .fleet
+                .effects()
+                .get(push)
+                .unwrap()
+                .order
+                .action
+                .message()
+                .unwrap(),
+        );
+        script.says(push, Word::Accepted).says(push, Word::Ended(End::Done));
+    }
+    assert_eq!(brought, sent);
+}
+
+#[test]
+fn a_turn_that_failed_is_tried_again_five_times_at_most() {
+    let mut script = two();
+    carry(&mut script);
+    let id = script.sends(&operator("q1"), &note(session(HOST, SESSION))).unwrap()[0];
+    for n in 1..=ATTEMPTS_MAX {
+        let (push, attempt) = *script.pushes().last().unwrap();
+        assert_eq!(attempt, n);
+        script.says(push, Word::Accepted).says(push, failed("error"));
+    }
+    script.is(id, Status::Expired);
+    assert_eq!(script.pushes().len(), ATTEMPTS_MAX as usize);
+}
+
+#[test]
+fn what_an_operator_interrupted_is_not_told_again() {
+    let mut script = two();
+    carry(&mut script);
+    let id = script.sends(&operator("q1"), &note(session(HOST, SESSION))).unwrap()[0];
+    let (push, _) = script.pushes()[0];
+    script
+        .says(push, Word::Accepted)
+        .says(push, failed("interrupted"))
+        .is(id, Status::Expired);
+    assert_eq!(script.pushes().len(), 1);
+}
+
+#[test]
+fn what_a_run_does_not_begin_waits_in_the_inbox() {
+    let mut script = two();
+    carry(&mut script);
+    let id = script.sends(&operator("q1"), &note(session(HOST, SESSION))).unwrap()[0];
+    let (push, _) = script.pushes()[0];
+    script.says(push, failed("no_carrier")).is(id, Status::Waiting);
+    assert_eq!(script.pushes().len(), 1, "the same run is not asked again and again");
+    assert_eq!(script.takes(&s1("r1")), [id]);
+}
+
+#[test]
+fn a_question_is_answered_by_whom_it_was_asked_or_by_an_operator() {
+    let mut script = two();
+    let id = script
+        .sends(&s1("q1"), &question(session("web-02", "s2"), &["yes", "no"]))
+        .unwrap()[0];
+    let answered = |script: &mut Script, asker: &Asker, answer: &Answer| script.answers(asker, id, answer);
+    assert!(matches!(
+        answered(&mut script, &s1("a0"), &chosen("yes")),
+        Err(Refusal::NotYours { .. })
+    ));
+    let other = of_session("web-02", "s2", "a1");
+    assert!(matches!(
+        answered(&mut script, &other, &chosen("maybe")),
+        Err(Refusal::NoOption(..))
+    ));
+    assert_eq!(answered(&mut script, &other, &chosen("yes")), Ok(true));
+    assert_eq!(
+        answered(&mut script, &operator("a2"), &chosen("no")),
+        Ok(false),
+        "the first counts"
+    );
+    script.is(id, Status::Answered);
+    let told = script.takes(&s1("r1"));
+    let told = script.fleet.messages().get(told[0]).unwrap();
+    assert_eq!((&*told.sent.body, told.sent.reply_to), ("yes", Some(id)));
+    assert_eq!(told.sent.from.to_string(), "web-02/s2");
+
+    let to_operator = script
+        .sends(&s1("q2"), &question(To::One(Party::Operators), &[]))
+        .unwrap()[0];
+    assert!(matches!(
+        script.answers(&s1("a3"), to_operator, &chosen("x")),
+        Err(Refusal::NotYours { .. })
+    ));
+    let words = Answer {
+        choices: Vec::new(),
+        text: Some("as you like".into()),
+    };
+    assert_eq!(script.answers(&operator("a4"), to_operator, &words), Ok(true));
+    let note_id = script.sends(&operator("q3"), &note(session(HOST, SESSION))).unwrap()[0];
+    assert_eq!(
+        script.answers(&s1("a5"), note_id, &words),
+        Err(Refusal::NoQuestion(note_id))
+    );
+}
+
+#[test]
+fn whoever_asked_is_told_that_no_answer_comes() {
+    let mut script = two();
+    let id = script
+        .sends(&s1("q1"), &question(To::One(Party::Operators), &[]))
+        .unwrap()[0];
+    assert_eq!(script.takes(&operator("r0")), [id]);
+    assert_eq!(script.acks(&operator("a0"), id), Ok(1));
+    script.time_passes(message::TTL).is(id, Status::Expired);
+    let told = script.takes(&s1("r1"));
+    let told = script.fleet.messages().get(told[0]).unwrap();
+    assert_eq!(
+        (&*told.sent.body, told.sent.reply_to),
+        ("[expired] nobody answered: look at this", Some(id))
+    );
+    assert_eq!(told.sent.from, Party::Muster);
+    let long = Wish {
+        ttl: Some(Duration::from_secs(7 * 3600)),
+        ..question(To::One(Party::Operators), &[])
+    };
+    assert!(matches!(script.sends(&s1("q2"), &long), Err(Refusal::Malformed(_))));
+}
+
+#[test]
+fn a_reminder_comes_at_its_time() {
+    let mut script = two();
+    let due = ms(script.now).after(Duration::from_secs(600));
+    let wish = Wish {
+        kind: Kind::Reminder,
+        due: Some(due),
+        ..note(session(HOST, SESSION))
+    };
+    let id = script.sends(&s1("q1"), &wish).unwrap()[0];
+    assert_eq!(script.takes(&s1("r1")), []);
+    carry(&mut script);
+    assert_eq!(script.pushes(), []);
+    assert_eq!(due::due(&script.fleet), Some(due));
+    script.time_passes(Duration::from_secs(600));
+    assert_eq!(script.pushes().len(), 1);
+    script.is(id, Status::Waiting);
+}
+
+#[test]
+fn who_writes_is_who_asks_and_may_only_write_to_whom_the_settings_say() {
+    let mut script = two();
+    let nobody = Asker {
+        operator: false,
+        ..operator("q0")
+    };
+    assert_eq!(
+        script.sends(&nobody, &note(session(HOST, SESSION))),
+        Err(Refusal::Nobody)
+    );
+    let claimed = of_session("op-anna", SESSION, "q1");
+    assert!(matches!(
+        script.sends(&claimed, &note(session("web-02", "s2"))),
+        Err(Refusal::NotItself { .. })
+    ));
+    let tools = of_session("mcp", SESSION, "q1");
+    assert!(script.sends(&tools, &note(session("web-02", "s2"))).is_ok());
+    let unknown = script.sends(&operator("q2"), &note(session(HOST, "nobody")));
+    assert_eq!(unknown, Err(Refusal::NoSession("web-01/nobody".to_owned())));
+    let long = Wish {
+        body: "x".repeat(4097),
+        ..note(session(HOST, SESSION))
+    };
+    assert!(matches!(
+        script.sends(&operator("q3"), &long),
+        Err(Refusal::Malformed(_))
+    ));
+
+    let allowed = |allowed| {
+        let mut script = Script::new();
+        script.fleet = Fleet::new(Settings {
+            messages: message::Settings { allowed },
+            ..Settings::default()
+        });
+        script
+    };
+    for (set, far, near) in [
+        (Allowed::Fleet, true, true),
+        (Allowed::Host, false, true),
+        (Allowed::Operators, false, false),
+    ] {
+        let mut script = allowed(set);
+        script.host(started_host()).on("p1", prompt());
+        for (host, id) in [(HOST, "s3"), ("web-02", "s2")] {
+            let other = hook(Some("p1"), prompt());
+            script.tell(event(0, host, Some(id), Fact::Hook(Box::new(other))));
+        }
+        assert_eq!(
+            script.sends(&s1("q1"), &note(session("web-02", "s2"))).is_ok(),
+            far,
+            "{set:?}"
+        );
+        assert_eq!(
+            script.sends(&s1("q2"), &note(session(HOST, "s3"))).is_ok(),
+            near,
+            "{set:?}"
+        );
+        assert!(script.sends(&s1("q3"), &note(To::One(Party::Operators))).is_ok());
+        assert!(script.sends(&operator("q4"), &note(session(HOST, SESSION))).is_ok());
+    }
+}
+
+#[test]
+fn a_message_to_all_goes_to_every_other_live_session() {
+    let mut script = two();
+    script.tell(event(
+        0,
+        "web-02",
+        Some("s3"),
+        Fact::Hook(Box::new(hook(Some("p1"), prompt()))),
+    ));
+    script.tell(event(
+        0,
+        "web-02",
+        Some("s3"),
+        Fact::Hook(Box::new(hook(None, session_end()))),
+    ));
+    let sent = script.sends(&s1("q1"), &note(To::All)).unwrap();
+    assert_eq!(sent.len(), 1, "not to itself, nor to the one that is over");
+    assert_eq!(script.sends(&operator("q2"), &note(To::All)).unwrap().len(), 2);
+}
+
+#[test]
+fn what_was_not_read_can_be_taken_back_by_its_sender() {
+    let mut script = two();
+    let id = script.sends(&s1("q1"), &note(session("web-02", "s2"))).unwrap()[0];
+    let other = of_session("web-02", "s2", "c0");
+    let no = message::cancel(&script.fleet, &script.overlay, &other, id);
+    assert!(matches!(no, Err(Refusal::NotYours { .. })));
+    let Ok(Asked::Write(drafts)) = message::cancel(&script.fleet, &script.overlay, &s1("c1"), id) else {
+        panic!("it can be taken back");
+    };
+    script.writes(drafts);
+    script.is(id, Status::Expired);
+    assert_eq!(
+        message::cancel(&script.fleet, &script.overlay, &s1("c2"), id),
+        Ok(Asked::Over)
+    );
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Send(u8),
+    Take(u8),
+    Ack,
+    Pass,
+    Carry,
+    Says(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..4_u8).prop_map(Step::Send),
+        (0..4_u8).prop_map(Step::Take),
+        Just(Step::Ack),
+        Just(Step::Pass),
+        Just(Step::Carry),
+        (0..4_u8).prop_map(Step::Says),
+    ]
+}
+
+proptest! {
+    /// Whatever is sent, taken, doubled and failed: nothing is brought more often than five times, nothing is with two at
+    /// once, and what was read is never brought again.
+    #[test]
+    fn a_message_is_never_with_two_and_never_comes_back_once_it_was_read(steps in prop::collection::vec(step(), 1..40)) {
+        let mut script = two();
+        let mut read = Vec::new();
+        for (n, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Send(n) => {
+                    script.sends(&operator(&format!("q{n}")), &note(session(HOST, SESSION))).unwrap();
+                }
+                Step::Take(n) => {
+                    let before: Vec<MessageId> = script.fleet.messages().all().keys().copied().collect();
+                    let taken = script.takes(&s1(&format!("r{n}")));
+                    prop_assert!(taken.iter().all(|id| before.contains(id) && !read.contains(id)));
+                    let again = script.takes(&s1(&format!("other{n}")));
+                    prop_assert!(again.iter().all(|id| !taken.contains(id)));
+                }
+                Step::Ack => {
+                    let first = script.fleet.messages().all().iter().find(|(_, message)| message.is_unread());
+                    if let Some(id) = first.map(|(id, _)| *id) {
+                        script.acks(&s1(&format!("a{n}")), id).unwrap();
+                        read.push(id);
+                    }
+                }
+                Step::Pass => {
+                    script.time_passes(LEASE);
+                }
+                Step::Carry => carry(&mut script),
+                Step::Says(n) => {
+                    let Some((push, _)) = script.pushes().last().copied() else { continue };
+                    let word = match n {
+                        0 => Word::Accepted,
+                        1 => Word::Ended(End::Done),
+                        2 => failed("error"),
+                        _ => failed("no_carrier"),
+                    };
+                    script.says(push, word.clone()).says(push, word);
+                }
+            }
+            for message in script.fleet.messages().all().values() {
+                prop_assert!(message.attempts <= ATTEMPTS_MAX);
+            }
+            let sent = script.fleet.messages().all().len();
+            prop_assert!(sent <= 4, "a request sends once");
+        }
+    }
+}
