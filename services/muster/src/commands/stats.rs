@@ -135,7 +135,7 @@ fn covered(stats: &TurnsStats) -> String {
     let covered = stats.covered;
     let from = covered.from.map_or_else(
         || "no turn".to_owned(),
-        |at| format!("turns since {}", format::clock(at)),
+        |at| format!("turns since {}", muster_wire::time::format(at)),
     );
     let mut line = format!(
         "covers    {from}; the latest {} of each session",
@@ -167,7 +167,7 @@ mod tests {
         let text = shown(&stats);
         for part in [
             "40 of 2 sessions: 2 failed, 38 ok",
-            "p50 42s",
+            "p50 42.0s",
             "p95 3m10s",
             "(12 turns)",
             "Bash 90",
