@@ -130,6 +130,11 @@ impl Place {
         &self.nats
     }
 
+    /// By which a service proves itself to the hub.
+    pub(crate) fn services_key(&self) -> PathBuf {
+        self.home.join(".local/state/muster/up/services.nk")
+    }
+
     pub(crate) fn project(&self) -> &Path {
         &self.project
     }

@@ -23,9 +23,11 @@ async fn a_denied_call_does_not_run_where_permissions_are_bypassed_and_the_model
     let file = file.to_str().expect("a path in UTF-8");
     place.muster(&["policy", "activate", file]);
     assert_eq!(place.json(&["policy", "show"])["active"]["version"], 1);
-    let bus = Bus::connect(&Options::new(place.nats(), "test/1"))
-        .await
-        .expect("the hub");
+    let options = Options {
+        credentials: Some(place.services_key()),
+        ..Options::new(place.nats(), "test/1")
+    };
+    let bus = Bus::connect(&options).await.expect("the hub");
     eventually(WITHIN, async || {
         let card = bus
             .bucket(&PRESENCE)

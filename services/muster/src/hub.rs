@@ -17,6 +17,9 @@ pub(crate) const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
 /// The operator's token, in a state folder.
 pub(crate) const OPERATOR_TOKEN: &str = "operator.token";
 
+/// The services' key for the hub that `up` starts, in its state folder.
+pub(crate) const SERVICES_KEY: &str = "services.nk";
+
 /// What a running `muster up` tells the other commands, in its state folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Running {
@@ -37,6 +40,9 @@ pub(crate) struct Running {
     /// The file of the operator's token. The token itself is told to nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) operator_token: Option<PathBuf>,
+    /// The file of the services' key for the hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) nats_credentials: Option<PathBuf>,
 }
 
 impl Running {
@@ -73,7 +79,14 @@ pub(crate) fn running_with(url: &str) -> Option<Running> {
     ["up", "demo"]
         .iter()
         .filter_map(|folder| Running::read(&state.join(folder)))
-        .find(|running| running.nats == url)
+        .find(|running| place(&running.nats) == place(url))
+}
+
+/// Host and port of an address, however it is written.
+fn place(url: &str) -> (&str, &str) {
+    let rest = url.strip_prefix("nats://").unwrap_or(url).trim_end_matches('/');
+    let (host, port) = rest.rsplit_once(':').unwrap_or((rest, "4222"));
+    (if host == "localhost" { "127.0.0.1" } else { host }, port)
 }
 
 /// The hub's address: the flag's, else that of the `up` on the default state folder, else the default.
@@ -120,13 +133,24 @@ fn token_file(global: &Global) -> anyhow::Result<PathBuf> {
     Ok(Dirs::from_env()?.state.join(OPERATOR_TOKEN))
 }
 
+/// The flag's, else those of the `up` whose hub is used, if this user may read them; else this command is a guest, who may ask
+/// the orchestrator and nothing else.
+fn credentials(global: &Global, url: &str) -> Option<PathBuf> {
+    let found = || {
+        running_with(url)?
+            .nats_credentials
+            .filter(|file| std::fs::File::open(file).is_ok())
+    };
+    global.nats_credentials.clone().or_else(found)
+}
+
 /// Connects, or says what to do about it.
 ///
 /// # Errors
 /// [`Failure::Usage`] when what was given names no hub, or no file; [`Failure::Unavailable`] when no hub answers.
 pub(crate) async fn connect(global: &Global) -> anyhow::Result<Bus> {
     let mut options = Options::new(url(global), format!("muster/{}", std::process::id()));
-    options.credentials.clone_from(&global.nats_credentials);
+    options.credentials = credentials(global, &options.url);
     options.ca_file.clone_from(&global.nats_ca);
     let shown = options.shown_url();
     Bus::connect(&options).await.map_err(|error| {
@@ -138,4 +162,36 @@ pub(crate) async fn connect(global: &Global) -> anyhow::Result<Bus> {
         let advice = "start one with `muster up`, or name another with --nats";
         Failure::Unavailable(format!("no hub answers at {shown} ({cause}); {advice}")).into()
     })
+}
+
+/// Whether this command may read a stream. Asked before one is read: a reader waits for whatever goes away by itself.
+///
+/// # Errors
+/// When it may not, with what to do; when there is no such stream, or the hub cannot say now.
+pub(crate) async fn may_read(bus: &Bus, stream: &str) -> anyhow::Result<()> {
+    let found = bus.stream_state(stream).await.map(drop);
+    found.map_err(|error| {
+        let advice = "on a hub with users, name the services' key, or credentials, with --nats-credentials";
+        Failure::Unavailable(format!("{error}; {advice}")).into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hub_is_the_same_however_its_address_is_written() {
+        for other in ["127.0.0.1:4222", "localhost", "nats://localhost:4222/"] {
+            assert_eq!(place(other), place(DEFAULT_URL), "{other}");
+        }
+        // Whoever names a user does not want to be another.
+        for other in [
+            "nats://127.0.0.1:14222",
+            "nats://anna:pw@127.0.0.1:4222",
+            "tls://127.0.0.1:4222",
+        ] {
+            assert_ne!(place(other), place(DEFAULT_URL), "{other}");
+        }
+    }
 }

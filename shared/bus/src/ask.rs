@@ -61,7 +61,7 @@ pub enum Refusal {
     #[error("message is too large for the hub: {0}")]
     TooLarge(String),
     /// Our identity may not do it.
-    #[error("the hub forbids it: {0}")]
+    #[error("the hub forbids it to whoever has our credentials, or none: {0}")]
     Forbidden(String),
     /// JetStream refused it.
     #[error("the hub refused it: {text} ({code})")]
@@ -139,6 +139,21 @@ impl Bus {
         tokio::select! {
             biased;
             answer = answer => answer.map_err(|error| unanswered(&error, patience)),
+            failed = trouble(&mut watched, &before, &forbidden) => Err(failed),
+        }
+    }
+}
+
+impl Bus {
+    /// Waits for what the client library asks for at subjects that begin with `api`; ends at once when the connection is lost,
+    /// or the hub forbids the question.
+    pub(crate) async fn permitted<T>(&self, api: &str, asking: impl Future<Output = T>) -> Result<T, Failed> {
+        let mut watched = self.state.clone();
+        let before = watched.borrow_and_update().clone();
+        let forbidden = format!("Publish to \"{api}");
+        tokio::select! {
+            biased;
+            answer = asking => Ok(answer),
             failed = trouble(&mut watched, &before, &forbidden) => Err(failed),
         }
     }

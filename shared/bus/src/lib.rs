@@ -25,6 +25,7 @@ pub mod operator;
 pub mod publish;
 pub mod read;
 mod resume;
+mod secret_file;
 pub mod server;
 pub mod service;
 

@@ -4,14 +4,14 @@
 //! the operation and the caller), the time, a nonce and the body, so a signature is good for one request, once, for a
 //! few minutes.
 
+use crate::secret_file::{self, SecretError};
 use hmac::{Hmac, KeyInit, Mac};
 use muster_domain::time::Timestamp;
 use muster_wire::Request;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
 use std::path::Path;
 
 /// The header that carries a signature.
@@ -47,6 +47,15 @@ pub enum KeyError {
     /// It holds too little.
     #[error("an operator token has at least {TOKEN_BYTES_MIN} characters")]
     Short,
+}
+
+impl From<SecretError> for KeyError {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::Io(error) => Self::Io(error),
+            SecretError::Exposed => Self::Exposed,
+        }
+    }
 }
 
 /// Why a signature does not make its request an operator's.
@@ -92,11 +101,7 @@ impl Key {
     /// # Errors
     /// [`KeyError`]; [`KeyError::Exposed`] when anybody but its owner may read it.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let text = std::fs::read_to_string(path)?;
-        if std::fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
-            return Err(KeyError::Exposed);
-        }
-        Self::new(&text)
+        Self::new(&secret_file::read(path)?)
     }
 
     /// Reads a token from its file, which is made with a new one if there is none. Of several processes that make it at the
@@ -105,28 +110,8 @@ impl Key {
     /// # Errors
     /// [`KeyError`].
     pub fn read_or_make(path: &Path) -> Result<Self, KeyError> {
-        match Self::read(path) {
-            Err(KeyError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
-            found => return found,
-        }
-        if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir)?;
-        }
-        // Written whole under a name of its own first, so that nobody reads half of it.
-        let draft = path.with_extension(format!("{:016x}", rand::random::<u64>()));
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&draft)?;
-        writeln!(file, "{}", hex(&rand::random::<[u8; 32]>()))?;
-        file.sync_all()?;
-        let made = std::fs::hard_link(&draft, path);
-        std::fs::remove_file(&draft)?;
-        match made {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error.into()),
-            Ok(()) | Err(_) => Self::read(path),
-        }
+        let text = secret_file::read_or_make(path, || Ok(hex(&rand::random::<[u8; 32]>())))?;
+        Self::new(&text)
     }
 
     /// The signature of a request made at `at`: the value of [`HEADER`].
@@ -231,6 +216,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use muster_wire::subject::{Caller, Operation};
+    use std::os::unix::fs::PermissionsExt as _;
 
     const TOKEN: &str = "0123456789abcdef";
 

@@ -123,10 +123,11 @@ impl Bus {
         if !self.is_connected() {
             return Err(ReadError::Unavailable(Away::Disconnected.to_string()));
         }
+        let api = format!("$JS.API.STREAM.INFO.{stream}");
         let handle = self
-            .context
-            .get_stream(stream)
+            .permitted(&api, self.context.get_stream(stream))
             .await
+            .map_err(|failed| ReadError::Unavailable(failed.to_string()))?
             .map_err(|error| match error.kind() {
                 GetStreamErrorKind::JetStream(inner) if inner.error_code() == ErrorCode::STREAM_NOT_FOUND => {
                     ReadError::Missing(format!("stream {stream}"))

@@ -15,6 +15,7 @@ pub mod locate;
 pub mod monitor;
 mod process;
 pub mod running;
+pub mod users;
 
 pub use config::ServerConfig;
 pub use holder::{Holder, port_holder};
@@ -22,3 +23,4 @@ pub use locate::{Supply, SupplyError, find};
 pub use monitor::{MonitorError, get_json, sync_always};
 pub use process::{Server, StartError};
 pub use running::Running;
+pub use users::{Users, UsersError};

@@ -119,6 +119,9 @@ impl Serving {
                 self.place = Some(self.places.clone().acquire_owned().await.ok()?);
             }
             let question = self.questions.next().await?;
+            if !is_answerable(&question) {
+                continue;
+            }
             let Some(request) = Request::parse(&question.message.subject) else {
                 let error = service::error::Error {
                     status: "the caller's name is no subject token".to_owned(),
@@ -145,6 +148,9 @@ impl Serving {
         }
         self.bus.settle().await;
         while let Some(Some(question)) = self.questions.next().now_or_never() {
+            if !is_answerable(&question) {
+                continue;
+            }
             let error = service::error::Error {
                 status: "this orchestrator no longer leads; ask again".to_owned(),
                 code: 503,
@@ -153,6 +159,22 @@ impl Serving {
         }
         self.service.stop().await.map_err(|error| ServeError(error.to_string()))
     }
+}
+
+/// Whether the answer would go to an inbox, or come back from another account (`_R_`) or cluster (`_GR_`). The hub does not
+/// check whether an asker may publish where it wants its answer: with our rights, the answer to a question could purge
+/// a stream (`$JS.API.STREAM.PURGE.EVENTS`) or overwrite what hosts enforce (`$KV.edge.policy`).
+fn is_answerable(question: &service::Request) -> bool {
+    let reply = question.message.reply.as_deref();
+    let answerable = reply.is_none_or(|reply| reply.starts_with('_'));
+    if !answerable {
+        tracing::warn!(
+            subject = %question.message.subject,
+            reply,
+            "refused a request whose answer was to go elsewhere than to an inbox"
+        );
+    }
+    answerable
 }
 
 /// One question. Dropped without an answer, it runs into its asker's timeout.

@@ -7,6 +7,7 @@
 //!
 //! Everything that is started here shows its output when the test panics, and is killed when its guard is dropped.
 
+mod bare;
 pub mod claude;
 mod cluster;
 mod eventually;
@@ -16,6 +17,7 @@ pub mod nats;
 pub mod process;
 pub mod tmux;
 
+pub use bare::{Bare, Heard};
 pub use cluster::Cluster;
 pub use eventually::eventually;
 pub use nats::TestServer;

@@ -47,6 +47,7 @@ impl Report {
 
 pub(crate) async fn run(_args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let bus = hub::connect(global).await?;
+    hub::may_read(&bus, topology::EVENTS).await?;
     let question = AuditDigestRequest::default();
     let (position, live): (Position, AuditDigest) = ask(&bus, Operation::AuditDigest, &question)
         .await

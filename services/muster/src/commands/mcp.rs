@@ -59,6 +59,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let mut options = Options::new(hub::url(global), format!("mcp/{}", std::process::id()));
     options.credentials.clone_from(&global.nats_credentials);
     options.ca_file.clone_from(&global.nats_ca);
+    // The key of `up`'s services is not looked for: an agent runs this, and its tools only ask, which every guest may.
     // An agent that starts while the hub is away keeps its tools; each call says what is wrong.
     let bus = Bus::connect_lazy(&options).await?;
     let caller = Caller::new(&ingest.host().await).context("naming this host as the caller")?;

@@ -84,6 +84,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         .unwrap_or(if global.json { Speed::Max } else { Speed::Times(1.0) });
     args.which.check()?;
     let bus = hub::connect(global).await?;
+    hub::may_read(&bus, topology::EVENTS).await?;
     let selected = args.which.resolve(&bus).await?;
     if let Start::Seq(seq) = start
         && seq > bus.stream_state(topology::EVENTS).await?.last_seq

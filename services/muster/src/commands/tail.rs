@@ -35,6 +35,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     } else {
         topology::EVENTS
     };
+    hub::may_read(&bus, stream).await?;
     let from = match args.from_seq {
         Some(seq) if args.no_follow && seq > bus.stream_state(stream).await?.last_seq => return Ok(ExitCode::SUCCESS),
         // What is not stored yet is waited for: from the newest on, and not shown before its turn.

@@ -95,6 +95,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         orchestrator: format!("http://127.0.0.1:{}", ports.orchestrator),
         notifier: format!("http://127.0.0.1:{}", ports.notifier),
         operator_token: None,
+        nats_credentials: Some(state.services_key.clone()),
     };
     let outcome = serve(&args, global, &state, &running, recording, &mut server, &drain).await;
     Running::remove(&state.dir);
@@ -151,7 +152,10 @@ async fn serve(
 
 /// The hub's streams, as this version needs them.
 async fn prepare(running: &Running) -> anyhow::Result<Bus> {
-    let options = Options::new(running.nats.clone(), "muster/up");
+    let options = Options {
+        credentials: running.nats_credentials.clone(),
+        ..Options::new(running.nats.clone(), "muster/up")
+    };
     let bus = Bus::connect(&options)
         .await
         .context("connecting to the hub just started")?;
@@ -177,6 +181,7 @@ fn announce(running: &Running, demo: bool, adopted: bool, waiting: &[&str], glob
   orchestrator  {orchestrator}
   tools (MCP)   {orchestrator}/mcp
   operator      {token}
+  services' key {key}
 
 next, in another terminal:
 {next}
@@ -200,6 +205,13 @@ ctrl-c stops everything; nothing that was stored is lost.",
             "{} (the file of the token that answering needs)",
             file.display()
         )),
+        key = running
+            .nats_credentials
+            .as_ref()
+            .map_or_else(String::new, |file| format!(
+                "{} (whoever has it may publish; others listen and ask)",
+                file.display()
+            )),
         next = next(running, demo),
     ));
     Ok(())
@@ -208,11 +220,18 @@ ctrl-c stops everything; nothing that was stored is lost.",
 /// Commands that work as they stand.
 fn next(running: &Running, demo: bool) -> String {
     let me = super::me();
-    // The usual `up` is found by itself; any other is named.
-    let me = if demo || crate::hub::default_running().is_none_or(|found| found.pid != running.pid) {
-        format!("{me} --nats {}", running.nats)
-    } else {
+    let is_mine = |found: Option<Running>| found.is_some_and(|found| found.pid == running.pid);
+    // The usual `up` is found by itself, a demo's key by its address; any other is named.
+    let me = if is_mine(crate::hub::default_running()) {
         me
+    } else if let Some(key) = running
+        .nats_credentials
+        .as_ref()
+        .filter(|_| !is_mine(crate::hub::running_with(&running.nats)))
+    {
+        format!("{me} --nats {} --nats-credentials {}", running.nats, key.display())
+    } else {
+        format!("{me} --nats {}", running.nats)
     };
     let mut lines = vec![
         (format!("{me} sessions list"), "what runs, waits and costs"),

@@ -24,9 +24,11 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) async fn of(running: &Value) -> Self {
-        let bus = Bus::connect(&Options::new(running["nats"].as_str().unwrap(), "test"))
-            .await
-            .unwrap();
+        let options = Options {
+            credentials: Some(running["nats_credentials"].as_str().unwrap().into()),
+            ..Options::new(running["nats"].as_str().unwrap(), "test")
+        };
+        let bus = Bus::connect(&options).await.unwrap();
         Self {
             bus,
             producer: ProducerId::from_uuid(Uuid::now_v7()),

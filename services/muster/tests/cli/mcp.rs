@@ -374,6 +374,10 @@ async fn what_only_an_operator_may_do_needs_the_operators_token_everywhere() {
     let mut command = Command::new(muster_testkit::process::bin("muster-orchestrator"));
     for (key, value) in [
         ("nats.url", running["nats"].as_str().unwrap().to_owned()),
+        (
+            "nats.credentials_file",
+            running["nats_credentials"].as_str().unwrap().to_owned(),
+        ),
         ("http.listen", format!("127.0.0.1:{port}")),
         ("http.token_file", guarded.display().to_string()),
         ("http.allowed_hosts", "[\"muster.example\"]".to_owned()),

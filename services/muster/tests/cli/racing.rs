@@ -52,7 +52,7 @@ async fn ask_with(url: &str, request: &Request, signature: &str, body: &str) -> 
     let options = r#"CONNECT {"verbose":false,"headers":true,"no_responders":true}"#;
     let (head, all) = (headers.len(), headers.len() + body.len());
     let lines =
-        format!("{options}\r\nSUB raw.answer 1\r\nHPUB {request} raw.answer {head} {all}\r\n{headers}{body}\r\n");
+        format!("{options}\r\nSUB _INBOX.raw 1\r\nHPUB {request} _INBOX.raw {head} {all}\r\n{headers}{body}\r\n");
     hub.write_all(lines.as_bytes()).await.unwrap();
     loop {
         let mut line = String::new();

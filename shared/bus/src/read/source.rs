@@ -72,8 +72,11 @@ impl Source {
             ..push::Config::default()
         };
         let creating = bus.context.create_consumer_on_stream(config, stream);
-        let consumer = tokio::time::timeout(ANSWER_WITHIN, creating)
+        let api = format!("$JS.API.CONSUMER.CREATE.{stream}");
+        let consumer = bus
+            .permitted(&api, tokio::time::timeout(ANSWER_WITHIN, creating))
             .await
+            .map_err(|failed| unavailable(failed.to_string()))?
             .map_err(|_| unavailable("no answer".to_owned()))?
             .map_err(|error| {
                 if matches!(error.kind(), ConsumerErrorKind::JetStream(inner) if inner.error_code() == ErrorCode::STREAM_NOT_FOUND) {

@@ -253,6 +253,9 @@ pub struct Request {
 }
 
 impl Request {
+    /// Every request of every caller, as a permission names them.
+    pub const EVERY: &str = "orchestrator.v1.>";
+
     /// Reads a request subject; `None` when it is none.
     pub fn parse(text: &str) -> Option<Self> {
         let tokens: Vec<&str> = text.strip_prefix(PREFIX)?.strip_prefix('.')?.split('.').collect();

@@ -1,7 +1,7 @@
 //! `muster approvals --watch`: what waits now, and every change from there on, none missed and none twice.
 
 use super::{about, ended, left, which};
-use crate::{format, output};
+use crate::{format, hub, output};
 use muster_bus::read::Start;
 use muster_bus::{Bus, Stored};
 use muster_domain::approval::{ApprovalId, Stage};
@@ -34,6 +34,7 @@ pub(super) async fn run(
         }
         filter
     });
+    hub::may_read(bus, topology::EVENTS).await?;
     // The list reflects the log up to here.
     let mut reader = bus.read(topology::EVENTS, &filters, Start::Seq(at.seq + 1));
     loop {

@@ -37,6 +37,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let policies = args.which.read(global).await?;
     let bus = hub::connect(global).await?;
+    hub::may_read(&bus, topology::EVENTS).await?;
     let hooks = Filter::all().family(Family::AgentHook);
     let mut reader = bus.read(topology::EVENTS, std::slice::from_ref(&hooks), Start::Time(args.since));
     let end = reader.open().await.context("reading the log")?.last_seq;

@@ -24,6 +24,7 @@ const STEADY: Duration = Duration::from_secs(60);
 pub(super) fn config(ports: &Ports, state: &State) -> ServerConfig {
     let mut config = ServerConfig::new(state.dir.join("nats"));
     config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.nats));
+    config.extra = state.users.render();
     config
 }
 

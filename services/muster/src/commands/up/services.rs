@@ -46,7 +46,7 @@ impl Services {
         running: &Running,
         hosts: Option<&BTreeSet<String>>,
     ) -> anyhow::Result<Self> {
-        let given = Given { args, running };
+        let given = Given { args, state, running };
         let mut orchestrator = vec![
             ("http.listen", address(&running.orchestrator)),
             ("nats.monitor_url", running.monitor.clone()),
@@ -166,6 +166,7 @@ impl Services {
 /// What the command line and the environment say about each service.
 struct Given<'a> {
     args: &'a Args,
+    state: &'a State,
     running: &'a Running,
 }
 
@@ -174,6 +175,7 @@ impl Given<'_> {
         let short = service.name.trim_start_matches("muster-");
         let common = [
             ("nats.url", self.running.nats.clone()),
+            ("nats.credentials_file", self.state.services_key.display().to_string()),
             ("telemetry.log", self.args.log.clone()),
         ];
         let decided = common

@@ -1,7 +1,8 @@
 //! The state folder: one `up` at a time.
 
 use super::Args;
-use crate::hub::OPERATOR_TOKEN;
+use crate::hub::{OPERATOR_TOKEN, SERVICES_KEY};
+use muster_bus::server::Users;
 use muster_runtime::exit::Failure;
 use muster_runtime::paths::Dirs;
 use rustix::fs::{FlockOperation, flock};
@@ -15,6 +16,10 @@ pub(super) struct State {
     runtime: PathBuf,
     /// The operator's token: where everybody looks, or with everything else in a folder of its own.
     pub(super) operator_token: PathBuf,
+    /// The key by which services prove themselves to the hub.
+    pub(super) services_key: PathBuf,
+    /// Who may do what on the hub.
+    pub(super) users: Users,
     _claim: File,
 }
 
@@ -65,10 +70,17 @@ impl State {
         }
         claim.set_len(0)?;
         write!(claim, "{}", std::process::id())?;
+        let services_key = dir.join(SERVICES_KEY);
+        let users = Users::read_or_make(&services_key).map_err(|error| {
+            let text = format!("the services' key for the hub, {}: {error}", services_key.display());
+            Failure::Config(text)
+        })?;
         Ok(Self {
             dir,
             runtime,
             operator_token,
+            services_key,
+            users,
             _claim: claim,
         })
     }
