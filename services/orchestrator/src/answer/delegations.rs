@@ -16,6 +16,9 @@ use sha2::{Digest, Sha256};
 /// Bytes of a task: what a model may be told in one go, and far below a message's limit.
 const TASK_BYTES_MAX: usize = 64 * 1024;
 
+/// Characters of a task that stand for its description where rules look at one.
+const DESCRIPTION_CHARS: usize = 80;
+
 pub(super) fn delegate(asked: &Asked<'_>, request: DelegateRequest) -> Result<After, ApiError> {
     let bad = |text: String| ApiError::new(ErrorKind::BadRequest, text);
     let tier = request
@@ -29,7 +32,9 @@ pub(super) fn delegate(asked: &Asked<'_>, request: DelegateRequest) -> Result<Af
         )));
     }
     let session = lists::find(asked.fleet, &request.session_id, request.host.as_ref())?;
-    let call = json!({"subagent_type": request.agent, "prompt": request.task, "description": request.task});
+    // As the call will be: its description is a few words, and judging a task twice would cost twice.
+    let description: String = request.task.chars().take(DESCRIPTION_CHARS).collect();
+    let call = json!({"subagent_type": request.agent, "prompt": request.task, "description": description});
     let forbidden = policy::forbids(asked, &session, "Agent", call)?;
     let wish = Wish {
         id: id(&asked.asker.caller, &asked.asker.request),
