@@ -331,6 +331,29 @@ fn a_turn_that_failed_is_tried_again_five_times_at_most() {
 }
 
 #[test]
+fn a_failure_that_is_heard_before_the_delivery_is_read_back_is_not_forgotten() {
+    let mut script = two();
+    carry(&mut script);
+    script.sends(&operator("q1"), &note(session(HOST, SESSION))).unwrap();
+    let (push, _) = script.pushes()[0];
+    script.fact(Fact::Effect(Receipt {
+        id: push,
+        word: Word::Accepted,
+    }));
+    let delivered = std::mem::take(&mut script.drafts);
+    for (n, draft) in (2..).zip(&delivered) {
+        script.overlay.published(id(script.seq + n), draft);
+    }
+    script.fact(Fact::Effect(Receipt {
+        id: push,
+        word: failed("error"),
+    }));
+    script.write(delivered);
+    script.leads();
+    assert_eq!(script.pushes().len(), 2);
+}
+
+#[test]
 fn what_an_operator_interrupted_is_not_told_again() {
     let mut script = two();
     carry(&mut script);

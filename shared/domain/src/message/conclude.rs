@@ -44,8 +44,9 @@ pub(crate) fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded, draft
         all.map(|(id, message)| (*id, message)).collect()
     };
     let mut concerned: Vec<(MessageId, &Message)> = match (&event.fact, &event.host, &event.session) {
-        (Fact::Decision(Decision::Message(MessageFact::Sent(_))), ..) => {
-            let id = MessageId::of(event.id);
+        // Also its delivery: that it failed may have been heard before.
+        (Fact::Decision(Decision::Message(fact)), ..) => {
+            let id = fact.id().unwrap_or_else(|| MessageId::of(event.id));
             messages.get(id).map(|message| (id, message)).into_iter().collect()
         }
         (Fact::Effect(receipt), ..) => of_effect(receipt.id),
