@@ -3,6 +3,7 @@
 
 mod approvals;
 mod circuit;
+mod delegation;
 mod hold;
 mod leader;
 mod mcp;

@@ -50,9 +50,13 @@ pub struct Step {
     after: Duration,
     refusals: AtomicU32,
     refusal: u16,
+    quotes: Option<Regex>,
 }
 
-#[derive(Debug)]
+/// What stands for a quotation in a tool's input.
+pub const QUOTED: &str = "<quoted>";
+
+#[derive(Debug, Clone)]
 enum Content {
     Text(String),
     Tool { name: String, input: Value },
@@ -90,12 +94,35 @@ impl Step {
         }
     }
 
+    /// Puts what it read last of this pattern, anywhere in the conversation, in the place of [`QUOTED`] in its tool's input.
+    ///
+    /// # Panics
+    /// When `pattern` is no regular expression.
+    #[must_use]
+    pub fn quoting(self, pattern: &str) -> Self {
+        let quotes = Regex::new(pattern).expect("a quotation has a regular expression");
+        Self {
+            quotes: Some(quotes),
+            ..self
+        }
+    }
+
+    fn content(&self, request: &Value) -> Content {
+        let Some(quotes) = &self.quotes else {
+            return self.content.clone();
+        };
+        let read = request["messages"].to_string();
+        let quoted = quotes.find_iter(&read).last().map_or("", |found| found.as_str());
+        self.content.quoting(quoted)
+    }
+
     fn new(content: Content) -> Self {
         Self {
             content,
             after: Duration::ZERO,
             refusals: AtomicU32::new(0),
             refusal: 529,
+            quotes: None,
         }
     }
 
@@ -197,18 +224,15 @@ impl Script {
                 json!({ "type": "error", "error": { "type": "overloaded_error", "message": "refused by script" } });
             return (status, "application/json", error.to_string());
         }
+        let content = step.content(request);
         let number = self.answers.fetch_add(1, Ordering::Relaxed);
         if request["stream"] == true {
-            (
-                StatusCode::OK,
-                "text/event-stream",
-                step.content.as_events(request, number),
-            )
+            (StatusCode::OK, "text/event-stream", content.as_events(request, number))
         } else {
             (
                 StatusCode::OK,
                 "application/json",
-                step.content.as_message(request, number).to_string(),
+                content.as_message(request, number).to_string(),
             )
         }
     }
@@ -235,6 +259,19 @@ fn text(message: &Value) -> String {
 }
 
 impl Content {
+    fn quoting(&self, quoted: &str) -> Self {
+        match self {
+            Self::Text(_) => self.clone(),
+            Self::Tool { name, input } => {
+                let input = input.to_string().replace(QUOTED, quoted);
+                Self::Tool {
+                    name: name.clone(),
+                    input: serde_json::from_str(&input).expect("a quotation needs no escaping"),
+                }
+            }
+        }
+    }
+
     fn stop_reason(&self) -> &'static str {
         match self {
             Self::Text(_) => "end_turn",
