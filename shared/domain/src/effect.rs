@@ -153,10 +153,17 @@ impl Effects {
         self.all.get(&id)
     }
 
-    /// The one that this request asked for.
-    pub fn asked_by(&self, caller: &str, request: &str, kind: ActionKind) -> Option<(EffectId, &Effect)> {
+    /// The one that this request asked for of `target`. Sessions of one host ask under one caller, and choose ids of their own,
+    /// each for itself.
+    pub fn asked_by(
+        &self,
+        caller: &str,
+        request: &str,
+        target: &SessionKey,
+        kind: ActionKind,
+    ) -> Option<(EffectId, &Effect)> {
         let mut all = self.all.iter();
-        let found = all.find(|(_, effect)| effect.order.is_by(caller, request, kind));
+        let found = all.find(|(_, effect)| effect.target == *target && effect.order.is_by(caller, request, kind));
         found.map(|(id, effect)| (*id, effect))
     }
 

@@ -203,16 +203,31 @@ impl Messages {
         self.inbox(of).filter(|(_, message)| unread(message)).count()
     }
 
-    /// Those that this request sent.
-    pub fn sent_by<'a>(&'a self, caller: &'a str, request: &'a str) -> impl Iterator<Item = (MessageId, &'a Message)> {
-        let own = move |message: &Message| *message.sent.request == *request && *message.sent.caller == *caller;
+    /// Those that this request of this party sent. Sessions of one host ask under one caller, and choose ids of their own.
+    pub fn sent_by<'a>(
+        &'a self,
+        from: &'a Party,
+        caller: &'a str,
+        request: &'a str,
+    ) -> impl Iterator<Item = (MessageId, &'a Message)> {
+        let own = move |message: &Message| message.sent.is_of(from, caller, request);
         let all = self.all.iter().filter(move |(_, message)| own(message));
         all.map(|(id, message)| (*id, message))
     }
 
-    /// Those that this request took, that are still to be read, and that nobody else may take yet.
-    pub fn taken_by<'a>(&'a self, request: &'a str, now: Timestamp) -> impl Iterator<Item = (MessageId, &'a Message)> {
+    /// Those that this request took from the inbox that `of` reads, that are still to be read, and that nobody else may take
+    /// yet.
+    pub fn taken_by<'a>(
+        &'a self,
+        of: &Party,
+        request: &'a str,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (MessageId, &'a Message)> {
+        let inbox = receive::inbox(of);
         let took = move |message: &Message| {
+            if message.sent.to != inbox {
+                return false;
+            }
             let delivery = message.delivery.as_ref();
             let own = |delivery: &Delivery| *delivery.request == *request && delivery.until > Some(now);
             message.is_unread() && delivery.is_some_and(own)

@@ -120,7 +120,8 @@ impl Story for Script {
         if let Sending::Write(drafts) = sending {
             self.writes(drafts);
         }
-        let sent = self.fleet.messages().sent_by(&asker.caller, &asker.request);
+        let from = message::speaker(&self.fleet, asker)?;
+        let sent = self.fleet.messages().sent_by(&from, &asker.caller, &asker.request);
         Ok(sent.map(|(id, _)| id).collect())
     }
 
@@ -636,4 +637,36 @@ proptest! {
             prop_assert!(sent <= 4, "a request sends once");
         }
     }
+}
+
+#[test]
+fn two_sessions_that_name_their_requests_alike_are_two_who_ask() {
+    let mut script = two();
+    let began = hook(Some("p1"), prompt());
+    script.tell(event(0, HOST, Some("s3"), Fact::Hook(Box::new(began))));
+    let other = |request: &str| of_session(HOST, "s3", request);
+    let own = script.sends(&s1("r1"), &note(To::One(Party::Operators))).unwrap();
+    let others = script.sends(&other("r1"), &note(To::One(Party::Operators))).unwrap();
+    assert_eq!((own.len(), others.len()), (1, 1));
+    assert_ne!(own, others);
+    let to_own = script.sends(&operator("q1"), &note(session(HOST, SESSION))).unwrap();
+    let to_other = script.sends(&operator("q2"), &note(session(HOST, "s3"))).unwrap();
+    assert_eq!(script.takes(&s1("t")), to_own);
+    assert_eq!(script.takes(&other("t")), to_other);
+    assert_eq!(script.takes(&s1("t")), to_own, "the same request takes the same");
+}
+
+#[test]
+fn who_is_not_known_leaves_nothing_in_an_inbox_of_theirs() {
+    let mut script = two();
+    let ghost = of_session(HOST, "ghost", "r1");
+    let wish = Wish {
+        kind: Kind::Reminder,
+        due: Some(ms(script.now)),
+        ..note(session(HOST, "ghost"))
+    };
+    assert_eq!(
+        script.sends(&ghost, &wish),
+        Err(Refusal::NoSession("web-01/ghost".to_owned()))
+    );
 }

@@ -73,7 +73,10 @@ pub(super) fn compact(asked: &Asked<'_>, request: MemoryCompactRequest) -> Resul
         .map(|text| words("what shall be kept", text, INSTRUCTIONS_BYTES_MAX))
         .transpose()?;
     let (caller, name) = (asker.caller.clone(), asker.request.clone());
-    if fleet.effects().asked_by(&caller, &name, ActionKind::Compact).is_none()
+    if fleet
+        .effects()
+        .asked_by(&caller, &name, &key, ActionKind::Compact)
+        .is_none()
         && let Some(under_way) =
             memory::nothing_to_compact(fleet, asked.overlay, asker, &key).map_err(|no| error(&no))?
     {
@@ -90,7 +93,7 @@ pub(super) fn compact(asked: &Asked<'_>, request: MemoryCompactRequest) -> Resul
     let action = Action::Compact { instructions };
     let asking = effect::request(fleet, asked.overlay, asker, &key, action, asked.now).map_err(|no| error(&no))?;
     let then: Then = Box::new(move |fleet, at| {
-        let effect = found(fleet, &caller, &name, ActionKind::Compact)?;
+        let effect = found(fleet, &caller, &name, &key, ActionKind::Compact)?;
         encode_at(at, compacting(fleet, &key, StagedOutcome::Applied, Some(effect)))
     });
     Ok(after(asking, then))
@@ -109,9 +112,9 @@ fn ask(asked: &Asked<'_>, target: &SessionKey, action: Action) -> Result<After, 
     let (asker, kind) = (asked.asker, action.kind());
     let asking =
         effect::request(asked.fleet, asked.overlay, asker, target, action, asked.now).map_err(|no| error(&no))?;
-    let (caller, name) = (asker.caller.clone(), asker.request.clone());
+    let (caller, name, target) = (asker.caller.clone(), asker.request.clone(), target.clone());
     let then: Then = Box::new(move |fleet, at| {
-        let effect = found(fleet, &caller, &name, kind)?;
+        let effect = found(fleet, &caller, &name, &target, kind)?;
         encode_at(at, EffectAnswer { effect })
     });
     Ok(after(asking, then))
@@ -125,8 +128,14 @@ fn after(asking: Asking, then: Then) -> After {
     }
 }
 
-fn found(fleet: &Fleet, caller: &str, request: &str, kind: ActionKind) -> Result<EffectRow, ApiError> {
-    let effect = fleet.effects().asked_by(caller, request, kind);
+fn found(
+    fleet: &Fleet,
+    caller: &str,
+    request: &str,
+    target: &SessionKey,
+    kind: ActionKind,
+) -> Result<EffectRow, ApiError> {
+    let effect = fleet.effects().asked_by(caller, request, target, kind);
     let (id, effect) = effect.ok_or_else(|| ApiError::new(ErrorKind::Internal, "the effect is not in the state"))?;
     Ok(EffectRow::new(id, effect))
 }

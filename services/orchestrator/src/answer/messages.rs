@@ -80,9 +80,10 @@ pub(super) fn remind(asked: &Asked<'_>, request: MessagesRemindRequest) -> Resul
 fn sending(asked: &Asked<'_>, wish: &Wish) -> Result<After, ApiError> {
     let asker = asked.asker;
     let sending = message::send(asked.fleet, asked.overlay, asker, wish, asked.now).map_err(|no| error(&no))?;
+    let from = message::speaker(asked.fleet, asker).map_err(|no| error(&no))?;
     let (caller, name) = (asker.caller.clone(), asker.request.clone());
     let then: Then = Box::new(move |fleet, at| {
-        let sent = fleet.messages().sent_by(&caller, &name);
+        let sent = fleet.messages().sent_by(&from, &caller, &name);
         let messages = sent.map(|(id, message)| MessageRow::new(id, message)).collect();
         encode_at(at, MessagesSent { messages })
     });
@@ -104,7 +105,11 @@ pub(super) fn receive(asked: &Asked<'_>, request: &MessagesReceiveRequest) -> An
     };
     let (name, now, whose) = (asked.asker.request.clone(), asked.now, party.clone());
     let taken: Then = Box::new(move |fleet, at| {
-        let ids = fleet.messages().taken_by(&name, now).map(|(id, _)| id).collect();
+        let ids = fleet
+            .messages()
+            .taken_by(&whose, &name, now)
+            .map(|(id, _)| id)
+            .collect();
         received_as(fleet, at, ids, &whose, now)
     });
     Answer::After(match received {

@@ -24,7 +24,8 @@ async fn list(hub: &Hub, request: Value) -> AlertsList {
 async fn a_session_that_gets_nowhere_is_told_of_once_until_it_gets_somewhere() {
     let hub = Hub::start().await;
     let orchestrator = hub.orchestrator("a", &[]);
-    orchestrator.ready().await;
+    // Who begins to lead later sees all of it at once.
+    assert!(list(&hub, json!({})).await.alerts.is_empty());
     let mut host = hub.host("web-01");
     let prompt = json!({"hook_event_name": "UserPromptSubmit", "prompt_id": "p1", "prompt": "go"});
     let mut told = vec![host.hook("s1", "user_prompt_submit", prompt)];

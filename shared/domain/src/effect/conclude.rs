@@ -83,11 +83,11 @@ pub fn request(
     now: Timestamp,
 ) -> Result<Asking, Refusal> {
     let kind = action.kind();
-    if let Some((id, _)) = fleet.effects().asked_by(&asker.caller, &asker.request, kind) {
+    if let Some((id, _)) = fleet.effects().asked_by(&asker.caller, &asker.request, target, kind) {
         return Ok(Asking::Before(id));
     }
-    let same = |order: &Order| order.is_by(&asker.caller, &asker.request, kind);
-    if let Some((event, ..)) = overlay.effects().requested().find(|(.., order)| same(order)) {
+    let same = |of: &SessionKey, order: &Order| of == target && order.is_by(&asker.caller, &asker.request, kind);
+    if let Some((event, ..)) = overlay.effects().requested().find(|(_, of, order)| same(of, order)) {
         return Ok(Asking::Soon(event));
     }
     may_ask(asker, target)?;

@@ -1,6 +1,6 @@
 //! What was written of messages and not yet read back.
 
-use super::{MessageFact, Sent};
+use super::{MessageFact, Party, Sent};
 use crate::ids::{EventId, MessageId};
 use std::collections::BTreeMap;
 
@@ -23,18 +23,19 @@ impl Pending {
         found.map(|(event, _)| *event)
     }
 
-    /// The last event by which this request sends something.
-    pub(crate) fn sending(&self, caller: &str, request: &str) -> Option<EventId> {
-        let own = |sent: &Sent| *sent.request == *request && *sent.caller == *caller;
+    /// The last event by which this request of this party sends something.
+    pub(crate) fn sending(&self, from: &Party, caller: &str, request: &str) -> Option<EventId> {
+        let own = |sent: &Sent| sent.is_of(from, caller, request);
         let mut all = self.0.iter().rev();
         let found = all.find(|(_, fact)| matches!(fact, MessageFact::Sent(sent) if own(sent)));
         found.map(|(event, _)| *event)
     }
 
-    /// The last event by which this request takes something.
-    pub(crate) fn taking(&self, by: &str) -> Option<EventId> {
+    /// The last event by which this request takes something that it `may` take.
+    pub(crate) fn taking(&self, by: &str, may: impl Fn(MessageId) -> bool) -> Option<EventId> {
         let mut all = self.0.iter().rev();
-        let found = all.find(|(_, fact)| matches!(fact, MessageFact::Delivered { request, .. } if **request == *by));
+        let taken = |fact: &MessageFact| matches!(fact, MessageFact::Delivered { id, request, .. } if **request == *by && may(*id));
+        let found = all.find(|(_, fact)| taken(fact));
         found.map(|(event, _)| *event)
     }
 }

@@ -35,11 +35,11 @@ pub fn receive(
 ) -> Result<Received, Refusal> {
     let party = speaker(fleet, asker)?;
     let inbox = inbox(&party);
-    if let Some(event) = overlay.messages().taking(&asker.request) {
+    let own = |id| fleet.messages().get(id).is_some_and(|message| message.sent.to == inbox);
+    if let Some(event) = overlay.messages().taking(&asker.request, own) {
         return Ok(Received::Soon(event));
     }
-    let again = fleet.messages().taken_by(&asker.request, now);
-    let again = again.filter(|(_, message)| message.sent.to == inbox);
+    let again = fleet.messages().taken_by(&party, &asker.request, now);
     let again: Vec<MessageId> = again.map(|(id, _)| id).collect();
     if !again.is_empty() {
         return Ok(Received::Again(again));

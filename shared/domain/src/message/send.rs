@@ -147,17 +147,19 @@ pub fn speaker(fleet: &Fleet, asker: &Asker) -> Result<Party, Refusal> {
 /// # Errors
 /// [`Refusal`].
 pub fn send(fleet: &Fleet, overlay: &Overlay, asker: &Asker, wish: &Wish, now: Timestamp) -> Result<Sending, Refusal> {
-    if fleet.messages().sent_by(&asker.caller, &asker.request).next().is_some() {
+    let from = speaker(fleet, asker)?;
+    let sent = fleet.messages().sent_by(&from, &asker.caller, &asker.request).next();
+    if sent.is_some() {
         return Ok(Sending::Before);
     }
-    if let Some(event) = overlay.messages().sending(&asker.caller, &asker.request) {
+    if let Some(event) = overlay.messages().sending(&from, &asker.caller, &asker.request) {
         return Ok(Sending::Soon(event));
     }
-    let from = speaker(fleet, asker)?;
     well_formed(wish, now)?;
     let recipients = recipients(fleet, &from, &wish.to)?;
     let open = fleet.messages().all().values().filter(|message| !message.is_over());
-    if open.count() + recipients.len() > OPEN_MAX {
+    // Whoever fills the room keeps no operator from speaking.
+    if !asker.operator && open.count() + recipients.len() > OPEN_MAX {
         return Err(Refusal::Busy);
     }
     let ttl = wish.ttl.unwrap_or(KEPT);
@@ -210,8 +212,7 @@ fn recipients(fleet: &Fleet, from: &Party, to: &To) -> Result<Vec<Party>, Refusa
     match to {
         To::One(to) => {
             if let Party::Session(key) = to {
-                let known = fleet.session(key).is_some() || from == to;
-                known.then_some(()).ok_or_else(|| Refusal::NoSession(to.to_string()))?;
+                fleet.session(key).ok_or_else(|| Refusal::NoSession(to.to_string()))?;
             }
             if !may_write(fleet, from, to) {
                 return Err(Refusal::NotAllowed(to.to_string()));

@@ -146,6 +146,13 @@ pub struct Sent {
     pub request: Box<str>,
 }
 
+impl Sent {
+    /// Whether this request of this party sent it.
+    pub(crate) fn is_of(&self, from: &Party, caller: &str, request: &str) -> bool {
+        self.from == *from && *self.caller == *caller && *self.request == *request
+    }
+}
+
 /// The answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Answer {
