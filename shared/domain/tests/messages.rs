@@ -379,6 +379,21 @@ fn what_a_run_does_not_begin_waits_in_the_inbox() {
 }
 
 #[test]
+fn what_a_run_did_not_begin_is_brought_to_it_again_after_a_while_and_then_less_often() {
+    let mut script = two();
+    carry(&mut script);
+    script.sends(&operator("q1"), &note(session(HOST, SESSION))).unwrap();
+    for (n, (early, then)) in (1..).zip([(20, 15), (20, 20), (40, 50)]) {
+        let (push, _) = script.pushes()[n - 1];
+        script.says(push, failed("no_carrier"));
+        script.time_passes(Duration::from_secs(early));
+        assert_eq!(script.pushes().len(), n, "too early");
+        script.time_passes(Duration::from_secs(then));
+        assert_eq!(script.pushes().len(), n + 1, "never again");
+    }
+}
+
+#[test]
 fn a_question_is_answered_by_whom_it_was_asked_or_by_an_operator() {
     let mut script = two();
     let id = script

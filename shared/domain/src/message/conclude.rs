@@ -14,11 +14,31 @@ use crate::ids::{EffectId, MessageId};
 use crate::names::HostName;
 use crate::overlay::Overlay;
 use crate::time::Timestamp;
+use std::time::Duration;
 
 /// Messages that are brought to one session at the same time; the next one when one of them is through.
 const AT_ONCE: usize = 8;
 /// The end of a turn that somebody interrupted: what it was told is not told again.
 const INTERRUPTED: &str = "interrupted";
+
+/// After how long a run is first asked again for what it would not begin: its host was away, or it had too much to do.
+const DECLINED: Duration = Duration::from_secs(30);
+
+/// When that is; each time after as long again as it took until then.
+fn asked_again(message: &Message, effect: &Effect) -> Timestamp {
+    let since = effect.since();
+    let age = since.as_millis().saturating_sub(message.at.as_millis());
+    since.after(DECLINED.max(Duration::from_millis(u64::try_from(age).unwrap_or_default())))
+}
+
+/// The effect that a run declined to begin, where that run still carries the session.
+fn declined<'a>(fleet: &'a Fleet, message: &Message) -> Option<&'a Effect> {
+    let effect = fleet.effects().get(message.push?)?;
+    let carrier = fleet.session(message.sent.to.session()?)?.carrier()?;
+    let by_it =
+        effect.status() == Status::Failed && !effect.has_begun() && effect.order.run.as_ref() == Some(&carrier.run);
+    by_it.then_some(effect)
+}
 
 /// What follows from an event.
 pub(crate) fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded, drafts: &mut Vec<Draft>) {
@@ -98,6 +118,9 @@ pub(crate) fn due(fleet: &Fleet) -> Option<Timestamp> {
             Some(message.sent.expires),
             message.sent.due.filter(|_| unread),
             lease.filter(|_| unread),
+            declined(fleet, message)
+                .filter(|_| unread)
+                .map(|effect| asked_again(message, effect)),
         ];
         moments.into_iter().flatten().min()
     })
@@ -230,7 +253,7 @@ impl About<'_> {
     /// Has it brought by whoever runs its session.
     fn push(&self, cause: &Cause, drafts: &[Draft]) -> Option<Draft> {
         let target = self.message.sent.to.session()?;
-        let carrier = self.fleet.session(target)?.carrier()?;
+        self.fleet.session(target)?.carrier()?;
         if !is_free(self.fleet, self.overlay, self.id, self.message, self.now) {
             return None;
         }
@@ -238,10 +261,7 @@ impl About<'_> {
             return None;
         }
         // What a run would not begin, it will not begin the next moment either; another run may.
-        let declined = self.pushed().is_some_and(|(_, effect)| {
-            effect.status() == Status::Failed && !effect.has_begun() && effect.order.run.as_ref() == Some(&carrier.run)
-        });
-        if declined {
+        if declined(self.fleet, self.message).is_some_and(|effect| self.now < asked_again(self.message, effect)) {
             return None;
         }
         let sent = &self.message.sent;
