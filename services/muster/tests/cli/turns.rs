@@ -113,6 +113,32 @@ async fn an_agent_that_heeds_nothing_is_killed_at_the_second_ctrl_c() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_reads_nothing_keeps_the_loop_from_nothing() {
+    let place = Place::new();
+    let path = place.path("claude");
+    script(&path, "#!/bin/sh\ntrap '' INT TERM\nwhile :; do sleep 1; done\n");
+    // More than a pipe holds.
+    let prompt = "x".repeat(100_000);
+    let agent = path.display().to_string();
+    let mut turns = Spawned::start(place.muster(&["run", "--program", &agent, "--prompt", &prompt]));
+    printed(&turns, "turn 1").await;
+    interrupt(&turns);
+    printed(&turns, "ending; again to end at once").await;
+    interrupt(&turns);
+    assert!(turns.wait(SOON).await.success(), "{}", turns.stderr());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_is_gone_is_missed_also_where_its_output_stays_open_or_it_only_closed_that() {
+    for branch in ["sleep 20 & exit 3", "exec >&-; while :; do sleep 1; done"] {
+        let place = Place::new();
+        let branches = format!("  *begin*) {branch} ;;");
+        let turns = start(&place, &agent(&place, &branches), &[]);
+        printed(&turns, "the agent ended by itself").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_only_a_turn_loop_has_is_refused_for_a_wrapped_command() {
     let place = Place::new();
     let output = place.output(&["run", "--model", "opus", "--", "echo", "hello"]);

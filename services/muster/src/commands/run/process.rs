@@ -1,6 +1,6 @@
 //! The wrapped process: who it is, which signals it gets, how it ended.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -84,6 +84,18 @@ pub(super) fn pass_on(child: &Child, signal: Signal) {
     if let Some(pid) = pid {
         // It may have ended just now; then its status says how.
         let _ = kill_process(pid, signal);
+    }
+}
+
+/// Ends everything in the process group that `child` leads, also after its own end.
+pub(super) fn kill_all(child: &Child) {
+    let group = child
+        .id()
+        .and_then(|pid| i32::try_from(pid).ok())
+        .and_then(Pid::from_raw);
+    if let Some(group) = group {
+        // All of it may have ended just now.
+        let _ = kill_process_group(group, Signal::KILL);
     }
 }
 

@@ -11,13 +11,22 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 /// Lines read ahead; an agent that prints faster waits at its pipe.
 const LINES_MAX: usize = 256;
+
+/// Lines said ahead; whoever reads none of so many reads nothing any more.
+const SAID_MAX: usize = 64;
+/// How long more lines are waited for after the agent's end: something it started may hold the pipe open.
+const QUIET: Duration = Duration::from_secs(1);
+/// How long an agent may live that says nothing any more.
+const SILENT: Duration = Duration::from_secs(5);
 
 /// How the agent is started, each time.
 #[derive(Debug)]
@@ -31,8 +40,9 @@ pub(super) struct Launch {
 
 /// A running agent.
 pub(super) struct Agent {
-    child: Child,
-    stdin: Option<ChildStdin>,
+    pub(super) child: Child,
+    /// To the task that writes: an agent that does not read must not keep the loop from hearing signals.
+    said: Option<Sender<String>>,
     pub(super) lines: Receiver<String>,
     pub(super) started: Started,
 }
@@ -74,11 +84,15 @@ impl Launch {
             ))
         })?;
         let stdout = child.stdout.take().context("invariant: the output is piped")?;
+        let stdin = child.stdin.take().context("invariant: the input is piped")?;
         let (sender, lines) = mpsc::channel(LINES_MAX);
-        TaskTracker::new().spawn(read(stdout, sender));
+        let (said, to_say) = mpsc::channel(SAID_MAX);
+        let tasks = TaskTracker::new();
+        tasks.spawn(read(stdout, sender));
+        tasks.spawn(write(stdin, to_say));
         Ok(Agent {
             started: Started::of(&child, &self.program.clone().into_os_string()),
-            stdin: child.stdin.take(),
+            said: Some(said),
             child,
             lines,
         })
@@ -86,26 +100,53 @@ impl Launch {
 }
 
 impl Agent {
-    /// Says something to it. Nothing is heard where it ended just now, which its lines' end tells too.
-    pub(super) async fn say(&mut self, line: &Value) -> io::Result<()> {
-        let Some(stdin) = &mut self.stdin else {
-            return Ok(());
-        };
-        stdin.write_all(format!("{line}\n").as_bytes()).await?;
-        stdin.flush().await
+    /// Says something to it; false where it ended just now, which its lines' end tells too, or does not listen.
+    pub(super) fn say(&self, line: &Value) -> bool {
+        let said = self.said.as_ref();
+        said.is_some_and(|said| said.try_send(format!("{line}\n")).is_ok())
     }
 
     /// Says that nothing more will be said, upon which it ends after its turn.
     pub(super) fn hang_up(&mut self) {
-        self.stdin = None;
+        self.said = None;
     }
 
+    /// To all that it started, where it is to end for good.
     pub(super) fn signal(&self, signal: Signal) {
+        if signal == Signal::KILL {
+            process::kill_all(&self.child);
+        }
         process::pass_on(&self.child, signal);
     }
 
+    /// Waits for its end, once it says nothing any more.
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
+        if let Ok(status) = timeout(SILENT, self.child.wait()).await {
+            return status;
+        }
+        self.signal(Signal::KILL);
         self.child.wait().await
+    }
+}
+
+/// Waits for the end of `child`, and then for what it said last.
+pub(super) async fn quiet(child: &mut Child) {
+    // What cannot be waited for has no end to wait for; its lines have.
+    if child.wait().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    sleep(QUIET).await;
+}
+
+async fn write(mut stdin: ChildStdin, mut to_say: Receiver<String>) {
+    while let Some(line) = to_say.recv().await {
+        let written = async {
+            stdin.write_all(line.as_bytes()).await?;
+            stdin.flush().await
+        };
+        if written.await.is_err() {
+            return;
+        }
     }
 }
 

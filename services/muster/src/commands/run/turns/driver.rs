@@ -1,6 +1,6 @@
 //! The loop itself.
 
-use super::agent::{Agent, Launch};
+use super::agent::{self, Agent, Launch};
 use super::carry::{Carrying, Wanted};
 use super::frames::{self, Heard, Outcome, Problem};
 use super::queue::{Queue, Refused, What, Work};
@@ -160,7 +160,7 @@ impl Driver {
     /// Turn after turn, to the exit status of it all.
     async fn turns(&mut self, signals: &mut Signals) -> anyhow::Result<u8> {
         loop {
-            self.advance().await;
+            self.advance();
             let until = self.patience.until();
             tokio::select! {
                 line = self.agent.lines.recv() => match line {
@@ -168,6 +168,10 @@ impl Driver {
                     None => if let Some(code) = self.gone(signals).await? {
                         return Ok(code);
                     },
+                },
+                // Its lines may be held open by what it started.
+                () = agent::quiet(&mut self.agent.child) => if let Some(code) = self.gone(signals).await? {
+                    return Ok(code);
                 },
                 Some(wanted) = self.carrying.wanted.recv() => self.wanted(wanted).await,
                 _ = signals.next() => self.signalled().await,
@@ -177,7 +181,7 @@ impl Driver {
     }
 
     /// Begins what can begin between two turns.
-    async fn advance(&mut self) {
+    fn advance(&mut self) {
         let busy = self.turn.is_some() || self.asked.is_some();
         if busy || !matches!(self.next, Next::GoOn) {
             return;
@@ -189,21 +193,21 @@ impl Driver {
         } else if let Some((effect, model)) = self.queue.next_model() {
             let id = Uuid::now_v7();
             // Unheard where the agent ended just now; its end fails the change.
-            let _ = self.agent.say(&frames::set_model(id, &model)).await;
+            self.agent.say(&frames::set_model(id, &model));
             self.asked = Some(Asked { id, effect, model });
             self.patience.expect_answer();
         } else if self.patience.turn.is_none()
             && let Some(work) = self.queue.next_work()
         {
-            self.begin(work).await;
+            self.begin(work);
         }
     }
 
-    async fn begin(&mut self, work: Work) {
+    fn begin(&mut self, work: Work) {
         let unread = self.queue.unread();
         let id = Uuid::new_v4();
         self.telling.prompted(work.from(), unread as u64);
-        if self.agent.say(&frames::prompt(id, &work.prompt())).await.is_err() {
+        if !self.agent.say(&frames::prompt(id, &work.prompt())) {
             // It ended before this turn; the next one gets it.
             self.queue.push_first(work);
             self.agent.hang_up();
@@ -345,7 +349,7 @@ impl Driver {
     async fn interrupt(&mut self, effect: EffectId) {
         if let Some(turn) = &mut self.turn {
             turn.interrupted.push(effect);
-            self.interrupt_agent().await;
+            self.interrupt_agent();
             return;
         }
         // A turn that waits for the model's provider is under way as well.
@@ -357,9 +361,9 @@ impl Driver {
         self.carrying.done(effect, ActionKind::Interrupt, None).await;
     }
 
-    async fn interrupt_agent(&mut self) {
+    fn interrupt_agent(&mut self) {
         // Unheard where the agent ended just now; its end ends the turn too.
-        let _ = self.agent.say(&frames::interrupt(Uuid::now_v7())).await;
+        self.agent.say(&frames::interrupt(Uuid::now_v7()));
         self.patience.expect_answer();
     }
 
@@ -387,7 +391,7 @@ impl Driver {
         }
         self.next = Next::Stop(effect.into_iter().collect());
         if self.turn.is_some() {
-            self.interrupt_agent().await;
+            self.interrupt_agent();
         } else {
             self.hang_up();
         }
