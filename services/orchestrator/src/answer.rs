@@ -88,7 +88,7 @@ pub(crate) struct After {
 }
 
 impl After {
-    /// Once these are written and read back.
+    /// Once these are written and read back; at once, where there are none.
     pub(crate) fn written(drafts: Vec<Draft>, then: Then) -> Self {
         Self {
             drafts,

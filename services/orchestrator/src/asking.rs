@@ -5,6 +5,7 @@
 
 use crate::answer::{self, Reply, Then, Waits};
 use crate::election::now;
+use muster_bus::Refusal;
 use muster_bus::operator::{HEADER, Judge, Unproven};
 use muster_bus::service::Incoming;
 use muster_domain::asker::Asker;
@@ -125,7 +126,7 @@ impl Waiting {
     }
 
     /// The event was refused for good: what was asked for is not the case and will not be.
-    pub(crate) fn refused(&mut self, event: EventId, reason: &str) -> Vec<Answered> {
+    pub(crate) fn refused(&mut self, event: EventId, reason: &Refusal) -> Vec<Answered> {
         let waiters = self.decided.remove(&event).unwrap_or_default();
         let error = ApiError::new(ErrorKind::Internal, format!("this cannot be stored: {reason}"));
         let refuse = |waiter: Waiter| (waiter.incoming, Err(answer::failure(&error)));

@@ -4,9 +4,9 @@
 //! came first. See `serve.rs` for the loop.
 
 use crate::leadership::Term;
-use muster_bus::StreamState;
 use muster_bus::kv::Watched;
 use muster_bus::service::Incoming;
+use muster_bus::{Refusal, StreamState};
 use muster_domain::fact::Recorded;
 use muster_domain::fleet::Fleet;
 use muster_domain::ids::EventId;
@@ -58,7 +58,7 @@ pub(crate) struct Landed {
     /// The event it would be.
     pub(crate) id: EventId,
     /// Its place in the log, which may be an old one: the same was decided before. Or why it has none and never will.
-    pub(crate) at: Result<u64, String>,
+    pub(crate) at: Result<u64, Refusal>,
 }
 
 /// A term ended, and why.

@@ -192,7 +192,7 @@ async fn write_batch(writer: &mut FencedWriter, batch: &[Outgoing]) -> Result<Ve
                     tracing::error!(subject = %outgoing.subject, %reason, "a decision is not stored");
                     landed.push(Landed {
                         id: outgoing.id,
-                        at: Err(reason.to_string()),
+                        at: Err(reason),
                     });
                 }
                 rest = rest.get(index + 1..).unwrap_or_default();

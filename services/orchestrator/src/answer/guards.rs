@@ -131,10 +131,7 @@ fn write(asked: &Asked<'_>, target: LeaseTarget, digest: u64, change: &Change, o
         };
         encode_classed(at, RetryClass::of(operation.as_str()), answer)
     });
-    match draft {
-        Some(draft) => After::written(vec![*draft], then),
-        None => After::nothing(then),
-    }
+    After::written(draft.map(|draft| *draft).into_iter().collect(), then)
 }
 
 fn row(fleet: &Fleet, key: LeaseKey) -> GuardsRow {

@@ -181,10 +181,7 @@ fn answer(target: &LeaseTarget, decided: Decided, operation: &'static str) -> Af
         };
         encode_classed(at, RetryClass::of(operation), answer)
     });
-    match draft {
-        Some(draft) => After::written(vec![*draft], then),
-        None => After::nothing(then),
-    }
+    After::written(draft.map(|draft| *draft).into_iter().collect(), then)
 }
 
 fn left(place: &Place) -> Option<ContinuityData> {

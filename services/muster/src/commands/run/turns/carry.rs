@@ -31,7 +31,7 @@ pub(super) enum Wanted {
     Order(EffectId, Action),
     Withdrawn(EffectId),
     /// Ingest can be reached, or cannot any more, and why.
-    Reached(Result<(), String>),
+    Reached(Result<(), SocketError>),
 }
 
 /// What the loop says.
@@ -177,7 +177,7 @@ impl Channel {
                     if self.reached != Some(false) {
                         self.reached = Some(false);
                         // Whoever does not listen any more does not miss it.
-                        let _ = self.wants.try_send(Wanted::Reached(Err(error.to_string())));
+                        let _ = self.wants.try_send(Wanted::Reached(Err(error)));
                     }
                     if over && self.known.receipts().next().is_none() {
                         return;
