@@ -13,9 +13,9 @@ mod tests;
 
 use crate::class::{Classed, classify};
 use crate::facts::Facts;
-use crate::rules::{Policies, Rule};
+use crate::rules::{Heads, Policies, Rule};
 use crate::vocabulary::{Asked, Question, Unspeakable};
-use cedar_policy::{AuthorizationError, PolicySet};
+use cedar_policy::AuthorizationError;
 use muster_domain::policy::{ActionFamily, Ruling};
 use serde::{Deserialize, Serialize};
 
@@ -107,7 +107,7 @@ impl Policies {
         if let Some(verdict) = self.strictest(&forbidding, &failed, classed) {
             return (Some(verdict), reported(&failed));
         }
-        let (allowing, also_failed) = self.applying(&self.permits, &question.worst_part);
+        let (allowing, also_failed) = self.applying(&self.permits, question.worst_part());
         let verdict = (!allowing.is_empty()).then(|| {
             let grant = failed.is_empty() && allowing.iter().any(|rule| rule.grant);
             let mut ordered = allowing;
@@ -118,23 +118,21 @@ impl Policies {
         (verdict, unevaluated)
     }
 
-    /// The rules of a set that apply, and those that could not be evaluated.
-    fn applying(&self, set: &PolicySet, asked: &Asked) -> (Vec<&Rule>, Vec<(&Rule, String)>) {
-        if set.is_empty() {
-            return (Vec::new(), Vec::new());
-        }
-        let response = self.authorizer.is_authorized(&asked.request, set, &asked.entities);
-        let diagnostics = response.diagnostics();
+    /// The rules of an effect that apply, and those that could not be evaluated.
+    fn applying(&self, rules: &Heads, asked: &Asked) -> (Vec<&Rule>, Vec<(&Rule, String)>) {
+        let (mut applying, mut failed) = (Vec::new(), Vec::new());
         let rule = |id: &cedar_policy::PolicyId| self.rules.get(AsRef::<str>::as_ref(id));
-        let mut failed: Vec<_> = diagnostics
-            .errors()
-            .filter_map(|error| {
+        for set in rules.about(asked) {
+            let response = self.authorizer.is_authorized(&asked.request, set, &asked.entities);
+            let diagnostics = response.diagnostics();
+            failed.extend(diagnostics.errors().filter_map(|error| {
                 let AuthorizationError::PolicyEvaluationError(error) = error;
                 Some((rule(error.policy_id())?, error.inner().to_string()))
-            })
-            .collect();
+            }));
+            applying.extend(diagnostics.reason().filter_map(rule));
+        }
         failed.sort_by_key(|(rule, _)| rule.order);
-        (diagnostics.reason().filter_map(rule).collect(), failed)
+        (applying, failed)
     }
 
     /// What forbidding rules come to, those that failed among them where the call is destructive.

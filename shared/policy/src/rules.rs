@@ -5,6 +5,7 @@
 //! once, so that a misspelt one is refused instead of having no effect.
 
 mod annotations;
+mod heads;
 mod read;
 
 #[cfg(test)]
@@ -12,7 +13,8 @@ mod tests;
 
 use crate::source::{PolicyError, Source, check, fingerprint};
 use crate::vocabulary::Vocabulary;
-use cedar_policy::{Authorizer, PolicySet};
+use cedar_policy::Authorizer;
+pub(crate) use heads::Heads;
 use muster_domain::policy::Ruling;
 use std::collections::BTreeMap;
 
@@ -41,8 +43,8 @@ pub struct Rule {
 #[derive(Debug)]
 pub struct Policies {
     pub(crate) rules: BTreeMap<String, Rule>,
-    pub(crate) forbids: PolicySet,
-    pub(crate) permits: PolicySet,
+    pub(crate) forbids: Heads,
+    pub(crate) permits: Heads,
     pub(crate) vocabulary: Vocabulary,
     pub(crate) authorizer: Authorizer,
     fingerprint: String,

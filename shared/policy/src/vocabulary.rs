@@ -28,8 +28,15 @@ pub(crate) struct Vocabulary {
 pub(crate) struct Question {
     /// The call as forbidding rules see it: in every family of its parts.
     pub(crate) any_part: Asked,
-    /// The call as permitting rules see it: in its worst part's family only.
-    pub(crate) worst_part: Asked,
+    /// The call as permitting rules see it: in its worst part's family only. None where that is its only one.
+    worst_part: Option<Asked>,
+}
+
+impl Question {
+    /// The call as permitting rules see it.
+    pub(crate) fn worst_part(&self) -> &Asked {
+        self.worst_part.as_ref().unwrap_or(&self.any_part)
+    }
 }
 
 pub(crate) struct Asked {
@@ -98,7 +105,11 @@ impl Vocabulary {
         };
         Ok(Question {
             any_part: asked(&classed.families.iter().copied().collect::<Vec<_>>())?,
-            worst_part: asked(&[classed.family])?,
+            worst_part: if classed.families.iter().eq([&classed.family]) {
+                None
+            } else {
+                Some(asked(&[classed.family])?)
+            },
         })
     }
 

@@ -1,5 +1,6 @@
 //! One text after the other into rules, keeping every fault with its place.
 
+use super::heads::Heads;
 use super::{Rule, annotations};
 use crate::class;
 use crate::source::{Fault, PolicyError, Source, control_character};
@@ -19,8 +20,8 @@ pub(super) struct Reader {
 #[derive(Debug, Default)]
 pub(super) struct Read {
     pub(super) rules: BTreeMap<String, Rule>,
-    pub(super) forbids: PolicySet,
-    pub(super) permits: PolicySet,
+    pub(super) forbids: Heads,
+    pub(super) permits: Heads,
     pub(super) warnings: Vec<String>,
 }
 
