@@ -19,7 +19,7 @@ mod policy;
 
 use bytes::Bytes;
 use detail::Wanted;
-pub(crate) use messages::Waits;
+pub(crate) use messages::{Waits, nothing};
 use muster_bus::service::Failure;
 use muster_domain::asker::Asker;
 use muster_domain::checkpoint::Extent;
@@ -49,8 +49,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) fleet: &'a Fleet,
     pub(crate) overlay: &'a Overlay,
     pub(crate) asker: &'a Asker,
-    /// Whether the asker may still wait for what is not there yet.
-    pub(crate) patient: bool,
     /// The service's clock.
     pub(crate) now: Timestamp,
     pub(crate) in_force: &'a InForce,

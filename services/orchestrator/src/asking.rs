@@ -3,16 +3,15 @@
 //! A request that changes something is answered from the state that holds the change, so its answer and every later one
 //! agree. Until then its asker waits here; when leading ends first, they are told to look again.
 
-use crate::answer::{self, Reply, Then, Waits};
+use crate::answer::{self, Reply, Then};
 use crate::election::now;
+use crate::parked::{Parked, Room};
 use muster_bus::Refusal;
 use muster_bus::operator::{HEADER, Judge, Unproven};
 use muster_bus::service::Incoming;
 use muster_domain::asker::Asker;
 use muster_domain::fleet::Fleet;
 use muster_domain::ids::EventId;
-use muster_domain::message::{self, Party};
-use muster_domain::overlay::Overlay;
 use muster_wire::api::{ApiError, ErrorKind, Position};
 use muster_wire::limits::REQUEST_ID_BYTES_MAX;
 use muster_wire::subject::Role;
@@ -24,8 +23,6 @@ use uuid::Uuid;
 
 /// How long anybody waits. What was decided comes back within milliseconds, or the hub is away.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// How many may wait for a message at the same time: some thousand sessions that ask now and then.
-const PARKED_MAX: usize = 1024;
 
 /// Judges who asks.
 pub(crate) struct Door(Judge);
@@ -85,21 +82,12 @@ struct Waiter {
     since: Instant,
 }
 
-/// Somebody who waits for something that nobody has decided yet.
-pub(crate) struct Parked {
-    pub(crate) incoming: Incoming,
-    pub(crate) asker: Asker,
-    /// Whose inbox is watched.
-    party: Party,
-    /// Until when.
-    until: Instant,
-}
-
 /// Those who wait: for what is being decided, by its event; and for a message to come.
 #[derive(Default)]
 pub(crate) struct Waiting {
     decided: BTreeMap<EventId, Vec<Waiter>>,
-    parked: Vec<Parked>,
+    /// For a message.
+    pub(crate) parked: Room<Incoming>,
 }
 
 /// An answer on its way to its asker.
@@ -138,49 +126,12 @@ impl Waiting {
         self.decided.is_empty()
     }
 
-    /// Whether one more may wait for a message.
-    pub(crate) const fn has_room(&self) -> bool {
-        self.parked.len() < PARKED_MAX
-    }
-
-    /// Keeps who waits for a message.
-    pub(crate) fn park(&mut self, mut incoming: Incoming, asker: Asker, waits: Waits) {
-        incoming.step_aside();
-        self.parked.push(Parked {
-            incoming,
-            asker,
-            party: waits.party,
-            until: Instant::now() + waits.wait,
-        });
-    }
-
-    /// Those for whom something has come, and with `false` those who waited long enough.
-    pub(crate) fn woken(&mut self, fleet: &Fleet, overlay: &Overlay) -> Vec<(Parked, bool)> {
-        if self.parked.is_empty() {
-            return Vec::new();
-        }
-        let (instant, time) = (Instant::now(), now());
-        let over = |parked: &Parked| parked.until <= instant;
-        let here = |parked: &Parked| message::waits(fleet, overlay, &parked.party, time);
-        let woken = self.parked.extract_if(.., |parked| over(parked) || here(parked));
-        woken
-            .map(|parked| {
-                let patient = !over(&parked);
-                (parked, patient)
-            })
-            .collect()
-    }
-
-    /// Keeps waiting: somebody else took what had come.
-    pub(crate) fn park_again(&mut self, parked: Parked) {
-        self.parked.push(parked);
-    }
-
     /// Nobody here will decide any more: what was decided may be stored or not.
     pub(crate) fn give_up(&mut self) -> Vec<Answered> {
         let all = std::mem::take(&mut self.decided).into_values().flatten();
-        let parked = std::mem::take(&mut self.parked).into_iter();
-        all.map(unknown).chain(parked.map(elsewhere)).collect()
+        all.map(unknown)
+            .chain(self.parked.empty().into_iter().map(elsewhere))
+            .collect()
     }
 
     /// Those who waited too long: their event was refused, or the hub is away.
@@ -194,7 +145,7 @@ impl Waiting {
     }
 }
 
-fn elsewhere(parked: Parked) -> Answered {
+fn elsewhere(parked: Parked<Incoming>) -> Answered {
     let error = ApiError::new(ErrorKind::Unavailable, "this orchestrator no longer leads; ask again");
     (parked.incoming, Err(answer::failure(&error)))
 }

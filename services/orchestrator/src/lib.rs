@@ -16,6 +16,7 @@ mod inbox;
 mod leadership;
 mod mcp;
 mod meters;
+mod parked;
 mod serve;
 mod snapshot;
 mod sources;

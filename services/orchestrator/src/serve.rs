@@ -8,19 +8,22 @@ use crate::edge::Projector;
 use crate::election::now;
 use crate::inbox::{Event, Input, Landed};
 use crate::meters::Meters;
+use crate::parked::Parked;
 use crate::snapshot::Keeper;
 use anyhow::Context as _;
 use muster_bus::service::{self, Incoming, Serving};
 use muster_bus::{Bus, StreamState};
 use muster_domain::asker::Asker;
 use muster_domain::ids::InstanceId;
+use muster_domain::message::{self, Party};
 use muster_domain::time::Timestamp;
 use muster_runtime::health::Condition;
 use muster_runtime::service::Context;
 use muster_telemetry::{fields, propagation, spans};
-use muster_wire::api::{ApiError, ErrorKind, Position};
+use muster_wire::api::Position;
 use muster_wire::limits;
 use muster_wire::subject::Operation;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -133,9 +136,12 @@ impl Loop {
             }
             Input::Events { events, behind } => {
                 self.log.behind = behind;
-                events.into_iter().for_each(|event| self.event(event));
+                let mut news = BTreeSet::new();
+                for event in events {
+                    news.extend(self.event(event));
+                }
                 self.look_whether_caught_up();
-                self.wake();
+                self.wake(news);
             }
             Input::LogReplaced(why) => {
                 self.parts.caught_up.send_replace(None);
@@ -203,10 +209,12 @@ impl Loop {
         Ok(())
     }
 
-    fn event(&mut self, event: Event) {
+    /// Takes an event in; gives the inbox that somebody watches and in which something may wait since.
+    fn event(&mut self, event: Event) -> Option<Party> {
         self.log.read = event.seq;
         let Some(recorded) = event.recorded else {
-            return self.meters.unreadable.add(1);
+            self.meters.unreadable.add(1);
+            return None;
         };
         self.meters.folded.add(1);
         // What is decided here belongs to the trace of what caused it.
@@ -226,6 +234,8 @@ impl Loop {
             let answered = self.waiting.folded(recorded.event.id, fleet, at);
             self.send(answered);
         }
+        let inbox = message::may_hold(self.parts.control.fleet(), &recorded)?;
+        self.waiting.parked.watches(inbox).then(|| inbox.clone())
     }
 
     /// Whoever waits for one of these to be read waits in vain: it never will be, or was before.
@@ -266,21 +276,19 @@ impl Loop {
             Ok(asker) => asker,
             Err(error) => return respond(incoming, Err(answer::failure(&error))).await,
         };
-        let answer =
-            span.in_scope(|| self.answer(log.created, &asker, incoming.request().operation, incoming.body(), true));
+        let answer = span.in_scope(|| self.answer(log.created, &asker, incoming.request().operation, incoming.body()));
         if let Answer::Ready(reply) = answer {
             respond(incoming, reply).await;
         } else {
-            span.in_scope(|| self.follow_up(incoming, asker, answer));
+            span.in_scope(|| self.follow_up(incoming, &asker, answer));
         }
     }
 
-    fn answer(&self, log: Timestamp, asker: &Asker, operation: Operation, body: &[u8], patient: bool) -> Answer {
+    fn answer(&self, log: Timestamp, asker: &Asker, operation: Operation, body: &[u8]) -> Answer {
         let asked = Asked {
             fleet: self.parts.control.fleet(),
             overlay: self.parts.control.overlay(),
             asker,
-            patient,
             now: now(),
             in_force: &self.in_force,
             stream_created: log,
@@ -294,7 +302,7 @@ impl Loop {
     }
 
     /// Gives an answer that is ready, and sees to it that the others come.
-    fn follow_up(&mut self, incoming: Incoming, asker: Asker, answer: Answer) {
+    fn follow_up(&mut self, mut incoming: Incoming, asker: &Asker, answer: Answer) {
         match answer {
             Answer::Ready(reply) => self.send(vec![(incoming, reply)]),
             Answer::Detail(wanted) => {
@@ -303,33 +311,37 @@ impl Loop {
                 self.parts.context.drain.tracker().spawn(answering);
             }
             Answer::After(after) => self.decide(incoming, after),
-            Answer::Wait(waits) if self.waiting.has_room() => self.waiting.park(incoming, asker, waits),
-            Answer::Wait(_) => {
-                let error = ApiError::new(
-                    ErrorKind::Unavailable,
-                    "too many wait for a message; ask without waiting",
-                );
-                self.send(vec![(incoming, Err(answer::failure(&error)))]);
+            Answer::Wait(waits) => {
+                incoming.step_aside();
+                let gone = self.waiting.parked.park(incoming, asker, waits);
+                self.tell(gone, false);
             }
         }
     }
 
-    /// Answers those who waited for a message, once one is there or their time is over.
-    fn wake(&mut self) {
-        let Some(log) = self.log.found else {
-            return;
-        };
-        let control = &self.parts.control;
-        for (parked, patient) in self.waiting.woken(control.fleet(), control.overlay()) {
-            let (operation, body) = (parked.incoming.request().operation, parked.incoming.body());
-            let answer = self.answer(log.created, &parked.asker, operation, body, patient);
-            if let Answer::Wait(_) = answer {
-                // Another one who reads the same inbox was first.
-                self.waiting.park_again(parked);
-            } else {
-                self.follow_up(parked.incoming, parked.asker, answer);
+    /// Tells those who watch one of these inboxes, once something waits in it.
+    fn wake(&mut self, inboxes: impl IntoIterator<Item = Party>) {
+        let time = now();
+        for inbox in inboxes {
+            let control = &self.parts.control;
+            if message::waits(control.fleet(), control.overlay(), &inbox, time) {
+                let woken = self.waiting.parked.take(&inbox);
+                self.tell(woken, true);
             }
         }
+    }
+
+    /// Answers those who wait no longer.
+    fn tell(&self, over: Vec<Parked<Incoming>>, waiting: bool) {
+        let Some(at) = self.position() else {
+            return;
+        };
+        let (fleet, time) = (self.parts.control.fleet(), now());
+        let told = over.into_iter().map(|parked| {
+            let reply = answer::nothing(fleet, at, &parked.inbox, time, waiting);
+            (parked.incoming, reply.map_err(|error| answer::failure(&error)))
+        });
+        self.send(told.collect());
     }
 
     /// Decides what was asked for, and keeps the asker until that is folded.
@@ -363,7 +375,10 @@ impl Loop {
             self.ready
                 .set_failed(format!("catching up: {} of {}", self.log.read, log.last_seq));
         }
-        self.wake();
+        // Time alone brings reminders, and what somebody took and did not say to have read.
+        self.wake(self.waiting.parked.watched());
+        let over = self.waiting.parked.over();
+        self.tell(over, false);
     }
 
     async fn finish(self) -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ mod words;
 
 pub(crate) use conclude::{catch_up, due, expire, react};
 pub(crate) use pending::Pending;
-pub use receive::{Received, ack, receive, waits};
+pub use receive::{Received, ack, may_hold, receive, waits};
 pub use send::{Asked, Refusal, Sending, To, Wish, answer, cancel, send, speaker};
 pub use words::{
     AHEAD_MAX, ATTEMPTS_MAX, Allowed, Answer, BODY_BYTES_MAX, KEPT, Kind, LEASE, MessageFact, Party, Sent, Settings,
@@ -25,7 +25,8 @@ use crate::fleet::SessionKey;
 use crate::ids::{EffectId, MessageId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many that are over are kept, the latest.
 const OVER_MAX: usize = 2000;
@@ -110,24 +111,52 @@ impl Message {
 
 /// Messages that are under way, and the latest that are over.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct Messages {
     all: BTreeMap<MessageId, Message>,
+    /// Those that are to be read, by the inbox they are in. Follows from the above: a thousand may wait for a message, and are
+    /// looked at often.
+    #[serde(skip)]
+    unread: BTreeMap<Party, BTreeSet<MessageId>>,
+}
+
+/// What is kept of them.
+#[derive(Deserialize)]
+struct Stored {
+    all: BTreeMap<MessageId, Message>,
+}
+
+impl From<Stored> for Messages {
+    fn from(Stored { all }: Stored) -> Self {
+        let mut messages = Self {
+            all,
+            unread: BTreeMap::new(),
+        };
+        for (id, message) in messages.all.iter().filter(|(_, message)| message.is_unread()) {
+            let inbox = messages.unread.entry(message.sent.to.clone()).or_default();
+            inbox.insert(*id);
+        }
+        messages
+    }
 }
 
 impl Messages {
     /// Takes in a decision; `event` is what a new message is named after.
     pub(crate) fn fold(&mut self, fact: &MessageFact, event: MessageId, at: Timestamp) {
         if let MessageFact::Sent(sent) = fact {
-            self.all.entry(event).or_insert_with(|| Message {
-                sent: (**sent).clone(),
-                at,
-                attempts: 0,
-                delivery: None,
-                push: None,
-                acked: None,
-                answered: None,
-                expired: None,
-            });
+            if let Entry::Vacant(new) = self.all.entry(event) {
+                self.unread.entry(sent.to.clone()).or_default().insert(event);
+                new.insert(Message {
+                    sent: (**sent).clone(),
+                    at,
+                    attempts: 0,
+                    delivery: None,
+                    push: None,
+                    acked: None,
+                    answered: None,
+                    expired: None,
+                });
+            }
             return self.forget();
         }
         let Some(message) = fact.id().and_then(|id| self.all.get_mut(&id)) else {
@@ -161,6 +190,13 @@ impl Messages {
             MessageFact::Expired { reason, .. } => {
                 message.expired.get_or_insert_with(|| (at, reason.clone()));
             }
+        }
+        if !message.is_unread()
+            && let Some(inbox) = self.unread.get_mut(&message.sent.to)
+            && fact.id().is_some_and(|id| inbox.remove(&id))
+            && inbox.is_empty()
+        {
+            self.unread.remove(&message.sent.to);
         }
     }
 
@@ -197,10 +233,15 @@ impl Messages {
         all.map(|(id, message)| (*id, message))
     }
 
+    /// Those of them that are to be read.
+    pub fn unread<'a>(&'a self, of: &Party) -> impl Iterator<Item = (MessageId, &'a Message)> + use<'a> {
+        let unread = self.unread.get(of).into_iter().flatten();
+        unread.filter_map(|id| Some((*id, self.all.get(id)?)))
+    }
+
     /// How many of them are to be read now.
-    pub fn unread(&self, of: &Party, now: Timestamp) -> usize {
-        let unread = |message: &Message| message.is_unread() && message.is_due(now);
-        self.inbox(of).filter(|(_, message)| unread(message)).count()
+    pub fn unread_count(&self, of: &Party, now: Timestamp) -> usize {
+        self.unread(of).filter(|(_, message)| message.is_due(now)).count()
     }
 
     /// Those that this request of this party sent. Sessions of one host ask under one caller, and choose ids of their own.
@@ -222,24 +263,20 @@ impl Messages {
         of: &Party,
         request: &'a str,
         now: Timestamp,
-    ) -> impl Iterator<Item = (MessageId, &'a Message)> {
-        let inbox = receive::inbox(of);
+    ) -> impl Iterator<Item = (MessageId, &'a Message)> + use<'a> {
         let took = move |message: &Message| {
-            if message.sent.to != inbox {
-                return false;
-            }
-            let delivery = message.delivery.as_ref();
             let own = |delivery: &Delivery| *delivery.request == *request && delivery.until > Some(now);
-            message.is_unread() && delivery.is_some_and(own)
+            message.delivery.as_ref().is_some_and(own)
         };
-        let all = self.all.iter().filter(move |(_, message)| took(message));
-        all.map(|(id, message)| (*id, message))
+        let unread = self.unread(&receive::inbox(of));
+        unread.filter(move |(_, message)| took(message))
     }
 
     /// Those that are to be read by a session.
-    pub(crate) fn unread_of<'a>(&'a self, of: &SessionKey) -> impl Iterator<Item = (MessageId, &'a Message)> {
-        let own = move |message: &Message| message.sent.to.session() == Some(of) && message.is_unread();
-        let all = self.all.iter().filter(move |(_, message)| own(message));
-        all.map(|(id, message)| (*id, message))
+    pub(crate) fn unread_of<'a>(
+        &'a self,
+        session: &SessionKey,
+    ) -> impl Iterator<Item = (MessageId, &'a Message)> + use<'a> {
+        self.unread(&Party::Session(session.clone()))
     }
 }

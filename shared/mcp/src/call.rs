@@ -9,7 +9,8 @@ use muster_bus::service::Credentials;
 use muster_domain::names::SessionId;
 use muster_domain::time::Timestamp;
 use muster_wire::api::{
-    AlertState, AlertsList, AlertsListRequest, SessionDetail, SessionDetailRequest, WAIT_SECONDS_MAX,
+    AlertState, AlertsList, AlertsListRequest, MessagesReceiveRequest, MessagesReceived, SessionDetail,
+    SessionDetailRequest, WAIT_SECONDS_MAX,
 };
 use muster_wire::limits::PAGE_ROWS_MAX;
 use muster_wire::subject::Operation;
@@ -46,12 +47,12 @@ impl Call<'_> {
     pub(crate) async fn run(&self, does: Does, arguments: Arguments) -> Result<String, Refused> {
         let answer = match does {
             Does::Operation(operation) => {
-                let given = Value::from(arguments);
-                let (kept, body) = (kept(operation, &given), given.to_string().into_bytes());
-                let asked = self.asker.patiently(self.who, operation, body, kept);
+                let body = Value::from(arguments).to_string().into_bytes();
+                let asked = self.asker.patiently(self.who, operation, body, Duration::ZERO);
                 let answer = self.progress.while_waiting(asked).await??;
                 return String::from_utf8(answer).map_err(|error| Refused(error.to_string()));
             }
+            Does::Receive => return self.receive(arguments.read()?).await,
             Does::SessionList => six::session_list(self.asker, self.who, arguments).await?,
             Does::SessionStatus => six::session_status(self.asker, self.who, arguments).await?,
             Does::SpanTree => self.span_tree(arguments.read()?).await?,
@@ -62,6 +63,25 @@ impl Call<'_> {
             Does::PermissionPrompt => self.permission_prompt(arguments.read()?).await?,
         };
         Ok(answer.to_string())
+    }
+
+    /// `recv`: what waits; where nothing does, it is waited for. Waiting takes nothing, so who is woken asks again.
+    async fn receive(&self, mut request: MessagesReceiveRequest) -> Result<String, Refused> {
+        let unread = |error: String| Refused(format!("the answer cannot be read: {error}"));
+        let wait = Duration::from_secs(request.wait_seconds.unwrap_or(0).min(WAIT_SECONDS_MAX));
+        let until = Instant::now() + wait;
+        loop {
+            let kept = until.saturating_duration_since(Instant::now());
+            request.wait_seconds = Some(kept.as_secs());
+            let body = json!(request).to_string().into_bytes();
+            let asked = self.asker.patiently(self.who, Operation::MessagesReceive, body, kept);
+            let answer = self.progress.while_waiting(asked).await??;
+            let received: MessagesReceived =
+                serde_json::from_slice(&answer).map_err(|error| unread(error.to_string()))?;
+            if !received.waiting {
+                return String::from_utf8(answer).map_err(|error| unread(error.to_string()));
+            }
+        }
     }
 
     fn host(&self, tool: &str) -> Result<&dyn Host, Refused> {
@@ -141,12 +161,6 @@ impl Call<'_> {
             Err(error) => deny(&format!("nobody could be asked, so this was not allowed: {error}")),
         })
     }
-}
-
-/// For how long the leader may keep a question before it answers: that of one who waits for a message.
-fn kept(operation: Operation, given: &Value) -> Duration {
-    let waits = (operation == Operation::MessagesReceive).then(|| given["wait_seconds"].as_u64());
-    Duration::from_secs(waits.flatten().unwrap_or(0).min(WAIT_SECONDS_MAX))
 }
 
 fn deny(message: &str) -> Value {

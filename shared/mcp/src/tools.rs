@@ -24,6 +24,8 @@ pub struct Tool {
 pub(crate) enum Does {
     /// The operation, with its request as arguments and its answer as result.
     Operation(Operation),
+    /// Takes messages, and waits for them.
+    Receive,
     /// trusty-mpm's list of sessions.
     SessionList,
     /// trusty-mpm's status of one session.
@@ -53,6 +55,11 @@ const SHAPED: &[(Operation, Does, &str)] = &[
         Operation::SessionsStatus,
         Does::SessionStatus,
         "One session: status, memory, delegations.",
+    ),
+    (
+        Operation::MessagesReceive,
+        Does::Receive,
+        Operation::MessagesReceive.about(),
     ),
 ];
 
@@ -158,6 +165,7 @@ impl Tool {
     pub const fn operation(&self) -> Option<Operation> {
         match self.does {
             Does::Operation(operation) => Some(operation),
+            Does::Receive => Some(Operation::MessagesReceive),
             Does::SessionList => Some(Operation::SessionsList),
             Does::SessionStatus => Some(Operation::SessionsStatus),
             Does::SpanTree => Some(Operation::SessionsDetail),
@@ -180,7 +188,8 @@ impl Tool {
         let session = json!({"type": "string", "description": "id of the session"});
         let count = |of: &str| json!({"type": "integer", "minimum": 0, "description": of});
         match self.does {
-            Does::Operation(operation) => schema::request(operation).unwrap_or_else(|| schema::object(json!({}), &[])),
+            Does::Operation(operation) => operation_schema(operation),
+            Does::Receive => operation_schema(Operation::MessagesReceive),
             Does::Ccd(group) => group.schema(),
             Does::SessionList => schema::object(json!({}), &[]),
             Does::SessionStatus => schema::object(json!({"session_id": session}), &["session_id"]),
@@ -221,6 +230,10 @@ impl Tool {
             .open_world(false);
         model::Tool::new(self.name, self.description, schema).with_annotations(annotations)
     }
+}
+
+fn operation_schema(operation: Operation) -> Value {
+    schema::request(operation).unwrap_or_else(|| schema::object(json!({}), &[]))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ const OPERATORS: &str = "operators";
 
 /// Somebody who waits for a message.
 pub(crate) struct Waits {
-    pub(crate) party: Party,
+    pub(crate) inbox: Party,
     pub(crate) wait: Duration,
 }
 
@@ -118,14 +118,29 @@ pub(super) fn receive(asked: &Asked<'_>, request: &MessagesReceiveRequest) -> An
         Received::Again(_) => After::nothing(taken),
         Received::Nothing => {
             let wait = Duration::from_secs(request.wait_seconds.unwrap_or(0).min(api::WAIT_SECONDS_MAX));
-            if !wait.is_zero() && asked.patient {
-                return Answer::Wait(Waits { party, wait });
+            let inbox = inbox(&party);
+            if !wait.is_zero() {
+                return Answer::Wait(Waits { inbox, wait });
             }
-            After::nothing(Box::new(move |fleet, at| {
-                received_as(fleet, at, Vec::new(), &party, now)
-            }))
+            After::nothing(Box::new(move |fleet, at| nothing(fleet, at, &inbox, now, false)))
         }
     })
+}
+
+/// Nothing is taken; who waited is told whether something waits now.
+pub(crate) fn nothing(
+    fleet: &Fleet,
+    at: Position,
+    inbox: &Party,
+    now: Timestamp,
+    waiting: bool,
+) -> Result<Bytes, ApiError> {
+    let received = MessagesReceived {
+        messages: Vec::new(),
+        unread: fleet.messages().unread_count(inbox, now),
+        waiting,
+    };
+    encode_at(at, received)
 }
 
 fn received_as(
@@ -145,16 +160,17 @@ fn received_as(
             .into_iter()
             .map(|(id, message)| MessageRow::new(id, message))
             .collect(),
-        unread: unread(fleet, party, now),
+        unread: fleet.messages().unread_count(&inbox(party), now),
+        waiting: false,
     };
     encode_at(at, received)
 }
 
 pub(super) fn ack(asked: &Asked<'_>, request: &MessagesAckRequest) -> Result<After, ApiError> {
     let drafts = message::ack(asked.fleet, asked.overlay, asked.asker, &request.ids).map_err(|no| error(&no))?;
-    let (party, now) = (speaker(asked)?, asked.now);
+    let (inbox, now) = (own_inbox(asked)?, asked.now);
     let then: Then = Box::new(move |fleet, at| {
-        let unread = unread(fleet, &party, now);
+        let unread = fleet.messages().unread_count(&inbox, now);
         encode_at(at, MessagesAcked { unread })
     });
     Ok(After::written(drafts, then))
@@ -198,7 +214,7 @@ pub(super) fn list(asked: &Asked<'_>, request: &MessagesListRequest) -> Result<M
     let mut all: Vec<_> = inbox_of.filter(|(_, message)| shown(message)).collect();
     all.sort_by_key(|(id, message)| (std::cmp::Reverse(message.at), *id));
     Ok(MessagesList {
-        unread: asked.fleet.messages().unread(&inbox, asked.now),
+        unread: asked.fleet.messages().unread_count(&inbox, asked.now),
         more: all.len() > rows,
         messages: all
             .into_iter()
@@ -255,7 +271,9 @@ pub(super) fn whoami(asked: &Asked<'_>) -> Whoami {
         carries: session
             .and_then(|session| session.carrier())
             .map_or_else(Vec::new, |carrier| carrier.can.iter().copied().collect()),
-        unread: inbox.as_ref().map_or(0, |inbox| messages.unread(inbox, asked.now)),
+        unread: inbox
+            .as_ref()
+            .map_or(0, |inbox| messages.unread_count(inbox, asked.now)),
         to_answer: inbox.as_ref().map_or(0, to_answer),
     }
 }
@@ -273,15 +291,12 @@ fn whose(asked: &Asked<'_>, request: &MessagesListRequest) -> Result<Party, ApiE
 }
 
 fn own_inbox(asked: &Asked<'_>) -> Result<Party, ApiError> {
-    speaker(asked).map(|party| party.inbox().unwrap_or(party))
+    let speaker = message::speaker(asked.fleet, asked.asker).map_err(|no| error(&no))?;
+    Ok(inbox(&speaker))
 }
 
-fn speaker(asked: &Asked<'_>) -> Result<Party, ApiError> {
-    message::speaker(asked.fleet, asked.asker).map_err(|no| error(&no))
-}
-
-fn unread(fleet: &Fleet, party: &Party, now: Timestamp) -> usize {
-    party.inbox().map_or(0, |inbox| fleet.messages().unread(&inbox, now))
+fn inbox(party: &Party) -> Party {
+    party.inbox().unwrap_or_else(|| party.clone())
 }
 
 /// Whom a name stands for.

@@ -2,6 +2,7 @@
 
 use crate::host::Host;
 use crate::hub::{Hub, SOON};
+use muster_bus::Bus;
 use muster_bus::service::{Credentials, RequestError};
 use muster_domain::names::SessionId;
 use muster_testkit::eventually;
@@ -54,6 +55,16 @@ pub(crate) async fn of_session(
     operation: Operation,
     body: &Value,
 ) -> Result<Value, RequestError> {
+    ask_over(&hub.bus, session, operation, body).await
+}
+
+/// The same, over another connection.
+pub(crate) async fn ask_over(
+    bus: &Bus,
+    session: &str,
+    operation: Operation,
+    body: &Value,
+) -> Result<Value, RequestError> {
     let credentials = Credentials {
         session: SessionId::new(session).ok(),
         ..Credentials::default()
@@ -62,8 +73,7 @@ pub(crate) async fn of_session(
         operation,
         caller: Caller::new("web-01").unwrap(),
     };
-    let answer = hub
-        .bus
+    let answer = bus
         .request_as(&credentials, &request, body.to_string().into(), SOON)
         .await?;
     Ok(serde_json::from_slice(&answer).unwrap())

@@ -1,7 +1,9 @@
 //! Messages over a real hub: waited for, read, answered, and brought by a host that says what became of them.
 
-use crate::effects::{of_session, refused};
+use crate::effects::{ask_over, of_session, refused};
 use crate::hub::{Hub, SOON};
+use futures_util::future::{join_all, select_all};
+use muster_bus::{Bus, Options};
 use muster_testkit::eventually;
 use muster_wire::api::{self, Reply};
 use muster_wire::subject::Operation;
@@ -26,14 +28,21 @@ async fn one_who_waits_is_told_as_soon_as_somebody_writes() {
     let orchestrator = hub.orchestrator("a", &[]);
     let _host = ready(&hub, &["s1", "s2"]).await;
     let body = json!({"wait_seconds": 60, "request_id": "r1"});
-    let waiting = of_session(&hub, "s2", Operation::MessagesReceive, &body);
+    let waiting = async {
+        loop {
+            let received = of_session(&hub, "s2", Operation::MessagesReceive, &body).await.unwrap();
+            if received["waiting"] == false {
+                break received;
+            }
+        }
+    };
     let sending = async {
         // Whoever waits is seen by nobody, so what is sent may come before or after; both have to work.
         let wish = json!({"to": "s2", "body": "grüße", "request_id": "q1"});
         of_session(&hub, "s1", Operation::MessagesSend, &wish).await.unwrap()
     };
     let (received, sent) = tokio::join!(waiting, sending);
-    let (received, sent) = (received.unwrap(), &sent["messages"][0]);
+    let sent = &sent["messages"][0];
     let message = &received["messages"][0];
     assert_eq!((&message["id"], &message["from"]), (&sent["id"], &json!("web-01/s1")));
     assert_eq!((&message["body"], &received["unread"]), (&json!("grüße"), &json!(1)));
@@ -70,6 +79,82 @@ async fn one_who_waits_is_told_as_soon_as_somebody_writes() {
     orchestrator.stop().await;
 }
 
+/// Asks as a session, and is gone before there is an answer.
+async fn breaks_off(hub: &Hub, session: &str) {
+    let gone = Bus::connect(&Options::new(hub.server.client_url(), "test/1"))
+        .await
+        .unwrap();
+    let (long, short) = (json!({"wait_seconds": 60}), json!({}));
+    // What one connection asks of one operation is taken in order: the first waits when the second is answered.
+    tokio::select! {
+        biased;
+        answer = ask_over(&gone, session, Operation::MessagesReceive, &long) => panic!("{answer:?}"),
+        answer = ask_over(&gone, "s1", Operation::MessagesReceive, &short) => drop(answer.unwrap()),
+    }
+    gone.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_who_is_gone_takes_nothing_from_whoever_asks_next() {
+    let hub = Hub::start().await;
+    let orchestrator = hub.orchestrator("a", &[]);
+    let _host = ready(&hub, &["s1", "s2"]).await;
+    breaks_off(&hub, "s2").await;
+    let wish = json!({"to": "s2", "body": "look", "request_id": "q1"});
+    let sent = of_session(&hub, "s1", Operation::MessagesSend, &wish).await.unwrap();
+    let received = of_session(&hub, "s2", Operation::MessagesReceive, &json!({}))
+        .await
+        .unwrap();
+    assert_eq!(received["messages"][0]["id"], sent["messages"][0]["id"]);
+    assert_eq!(received["messages"][0]["redelivered"], false);
+    assert_eq!(hub.events_of("runtime.message.delivered").await.len(), 1);
+    orchestrator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_read_one_inbox_get_each_message_once() {
+    let hub = Hub::start().await;
+    let orchestrator = hub.orchestrator("a", &[]);
+    let _host = ready(&hub, &["s1"]).await;
+    let wait = json!({"wait_seconds": 20, "max": 1});
+    let read = async || loop {
+        let received = hub.order(Operation::MessagesReceive, &wait).await.unwrap();
+        if received["waiting"] == false {
+            break received["messages"].as_array().unwrap().len();
+        }
+    };
+    let send = async {
+        for n in 0..2 {
+            let wish = json!({"to": "operator", "body": "look", "request_id": format!("q{n}")});
+            of_session(&hub, "s1", Operation::MessagesSend, &wish).await.unwrap();
+        }
+    };
+    let (first, second, ()) = tokio::join!(read(), read(), send);
+    assert_eq!((first, second), (1, 1));
+    orchestrator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_session_waits_in_few_places_and_its_oldest_wait_makes_room() {
+    let hub = Hub::start().await;
+    let orchestrator = hub.orchestrator("a", &[]);
+    let _host = ready(&hub, &["s1", "s2"]).await;
+    let long = json!({"wait_seconds": 60});
+    let waiting = (0..5).map(|_| of_session(&hub, "s2", Operation::MessagesReceive, &long));
+    let (displaced, _, others) = select_all(waiting.map(Box::pin)).await;
+    let displaced = displaced.unwrap();
+    assert_eq!(
+        (&displaced["messages"], &displaced["waiting"]),
+        (&json!([]), &json!(false))
+    );
+    let wish = json!({"to": "s2", "body": "look"});
+    let (told, _) = tokio::join!(join_all(others), of_session(&hub, "s1", Operation::MessagesSend, &wish));
+    for told in told {
+        assert_eq!(told.unwrap()["waiting"], true);
+    }
+    orchestrator.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_goes_to_the_operator_and_its_answer_comes_back() {
     let hub = Hub::start().await;
@@ -96,7 +181,7 @@ async fn a_question_goes_to_the_operator_and_its_answer_comes_back() {
         (&late["outcome"], &late["message"]["answer"]["choices"]),
         (&json!("already_over"), &json!(["yes"]))
     );
-    let told = of_session(&hub, "s1", Operation::MessagesReceive, &json!({"wait_seconds": 30}))
+    let told = of_session(&hub, "s1", Operation::MessagesReceive, &json!({}))
         .await
         .unwrap();
     assert_eq!(
@@ -113,7 +198,7 @@ async fn a_question_goes_to_the_operator_and_its_answer_comes_back() {
         .await
         .unwrap();
     let words = eventually(SOON, async || {
-        let told = of_session(&hub, "s2", Operation::MessagesReceive, &json!({"wait_seconds": 5}))
+        let told = of_session(&hub, "s2", Operation::MessagesReceive, &json!({}))
             .await
             .unwrap();
         told["messages"]

@@ -4,6 +4,8 @@ use super::send::{draft, not_yours, reads, speaker};
 use super::{ATTEMPTS_MAX, LEASE, Message, MessageFact, Party, Refusal};
 use crate::asker::Asker;
 use crate::conclusion::{Cause, Draft};
+use crate::effect::{EffectFact, Receipt};
+use crate::fact::{Decision, Fact, Recorded};
 use crate::fleet::Fleet;
 use crate::ids::{EventId, MessageId};
 use crate::overlay::Overlay;
@@ -69,21 +71,39 @@ pub(super) fn inbox(party: &Party) -> Party {
     party.inbox().unwrap_or(Party::Muster)
 }
 
-/// Whether anything waits for whoever asks.
-pub fn waits(fleet: &Fleet, overlay: &Overlay, party: &Party, now: Timestamp) -> bool {
-    waiting(fleet, overlay, &inbox(party), now).next().is_some()
+/// Whether anything waits in an inbox.
+pub fn waits(fleet: &Fleet, overlay: &Overlay, inbox: &Party, now: Timestamp) -> bool {
+    waiting(fleet, overlay, inbox, now).next().is_some()
+}
+
+/// The inbox in which something may wait since this event was folded. What time alone changes is not said by any event.
+pub fn may_hold<'a>(fleet: &'a Fleet, recorded: &Recorded) -> Option<&'a Party> {
+    let message = match &recorded.event.fact {
+        Fact::Decision(Decision::Message(MessageFact::Sent(_))) => MessageId::of(recorded.event.id),
+        Fact::Decision(Decision::Effect(EffectFact::Withdrawn { id, .. })) | Fact::Effect(Receipt { id, .. }) => {
+            fleet.effects().get(*id)?.order.action.message()?
+        }
+        Fact::Decision(_)
+        | Fact::Hook(_)
+        | Fact::Turn(_)
+        | Fact::Process(_)
+        | Fact::Host(_)
+        | Fact::Tombstone
+        | Fact::Noted => return None,
+    };
+    Some(&fleet.messages().get(message)?.sent.to)
 }
 
 /// What waits in an inbox, and is with nobody.
 fn waiting<'a>(
     fleet: &'a Fleet,
     overlay: &'a Overlay,
-    of: &'a Party,
+    of: &Party,
     now: Timestamp,
 ) -> impl Iterator<Item = (MessageId, &'a Message)> {
     fleet
         .messages()
-        .inbox(of)
+        .unread(of)
         .filter(move |(id, message)| is_free(fleet, overlay, *id, message, now))
 }
 

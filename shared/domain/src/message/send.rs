@@ -208,7 +208,7 @@ fn well_formed(wish: &Wish, now: Timestamp) -> Result<(), Refusal> {
 
 fn recipients(fleet: &Fleet, from: &Party, to: &To) -> Result<Vec<Party>, Refusal> {
     let messages = fleet.messages();
-    let full = |to: &Party| messages.inbox(to).filter(|(_, message)| message.is_unread()).count() >= INBOX_MAX;
+    let full = |to: &Party| messages.unread(to).count() >= INBOX_MAX;
     match to {
         To::One(to) => {
             if let Party::Session(key) = to {

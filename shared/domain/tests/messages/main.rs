@@ -15,7 +15,8 @@ use muster_domain::fact::{Fact, ProcessFact};
 use muster_domain::fleet::{Fleet, Settings};
 use muster_domain::ids::{EffectId, MessageId};
 use muster_domain::message::{
-    self, ATTEMPTS_MAX, Allowed, Answer, Asked, KEPT, Kind, LEASE, Party, Received, Refusal, Sending, Status, To, Wish,
+    self, ATTEMPTS_MAX, Allowed, Answer, Asked, KEPT, Kind, LEASE, Messages, Party, Received, Refusal, Sending, Status,
+    To, Wish,
 };
 use muster_domain::names::SessionId;
 use script::*;

@@ -71,5 +71,11 @@ proptest! {
             let sent = script.fleet.messages().all().len();
             prop_assert!(sent <= 4, "a request sends once");
         }
+        let messages = script.fleet.messages();
+        let inbox = Party::Session(key(HOST, SESSION));
+        let to_read = messages.inbox(&inbox).filter(|(_, message)| message.is_unread());
+        prop_assert!(messages.unread(&inbox).eq(to_read));
+        let kept = serde_json::to_string(messages).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Messages>(&kept).unwrap(), messages);
     }
 }

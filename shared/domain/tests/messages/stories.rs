@@ -12,7 +12,7 @@ fn a_message_is_taken_with_a_lease_and_offered_again_until_it_is_read() {
         script
             .fleet
             .messages()
-            .unread(&Party::Session(key(HOST, SESSION)), ms(script.now)),
+            .unread_count(&Party::Session(key(HOST, SESSION)), ms(script.now)),
         1
     );
     assert_eq!(

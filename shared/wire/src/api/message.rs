@@ -78,7 +78,8 @@ pub struct MessagesReceiveRequest {
     /// How many at most; 32 without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<usize>,
-    /// How long to wait where there is none; not at all without it, 180 at most.
+    /// How long to wait where there is none; not at all without it, 180 at most. The answer then is that there is one
+    /// (`waiting`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_seconds: Option<u64>,
     /// The same id again gives the same messages.
@@ -157,6 +158,10 @@ pub struct MessagesReceived {
     pub messages: Vec<MessageRow>,
     /// How many are unread in all.
     pub unread: usize,
+    /// Whoever waited was woken: ask again to take what waits. Waiting itself takes nothing, since nobody knows whether who
+    /// waits is still there.
+    #[serde(default)]
+    pub waiting: bool,
 }
 
 /// What is said to be read.
