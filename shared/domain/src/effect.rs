@@ -10,7 +10,7 @@ mod pending;
 mod words;
 
 pub use conclude::{Asking, Refusal, request};
-pub(crate) use conclude::{due, expire, may_ask, order};
+pub(crate) use conclude::{due, expire, may_ask, order, withdraw};
 pub(crate) use pending::Pending;
 pub use words::{
     Action, ActionKind, By, Carrier, EXPIRED, EXPIRY, EffectFact, End, Order, Receipt, SPAWN_EXPIRY, Status, Word,

@@ -189,15 +189,21 @@ pub(crate) fn due(fleet: &Fleet) -> Option<Timestamp> {
 pub(crate) fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp, drafts: &mut Vec<Draft>) {
     for (id, effect) in fleet.effects().all() {
         let at = effect.order.expires;
-        let over = effect.status() == Status::Requested && at <= now;
-        if over && overlay.effects().withdrawing(*id).is_none() {
-            let fact = EffectFact::Withdrawn {
-                id: *id,
-                reason: EXPIRED.into(),
-            };
-            drafts.push(draft(fleet, &effect.target, fact, Cause::Due { at }));
+        if at <= now {
+            drafts.extend(withdraw(fleet, overlay, *id, EXPIRED, Cause::Due { at }));
         }
     }
+}
+
+/// Takes back what its host has not begun.
+pub(crate) fn withdraw(fleet: &Fleet, overlay: &Overlay, id: EffectId, reason: &str, cause: Cause) -> Option<Draft> {
+    let effect = fleet.effects().get(id)?;
+    let waits = effect.status() == Status::Requested && overlay.effects().withdrawing(id).is_none();
+    let fact = EffectFact::Withdrawn {
+        id,
+        reason: reason.into(),
+    };
+    waits.then(|| draft(fleet, &effect.target, fact, cause))
 }
 
 pub(crate) fn draft(fleet: &Fleet, target: &SessionKey, fact: EffectFact, cause: Cause) -> Draft {

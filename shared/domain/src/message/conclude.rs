@@ -21,6 +21,9 @@ const AT_ONCE: usize = 8;
 /// The end of a turn that somebody interrupted: what it was told is not told again.
 const INTERRUPTED: &str = "interrupted";
 
+/// Why what is no longer to be read is not brought.
+const NOT_UNREAD: &str = "not to be read any more";
+
 /// After how long a run is first asked again for what it would not begin: its host was away, or it had too much to do.
 const DECLINED: Duration = Duration::from_secs(30);
 
@@ -133,8 +136,14 @@ pub(crate) fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp, drafts: &
 }
 
 fn all(fleet: &Fleet, overlay: &Overlay, now: Timestamp, drafts: &mut Vec<Draft>) {
-    let open = fleet.messages().all().iter().filter(|(_, message)| !message.is_over());
-    let mut open: Vec<_> = open.collect();
+    let brought = |message: &Message| {
+        let effect = message.push.and_then(|id| fleet.effects().get(id));
+        effect.is_some_and(|effect| effect.status() == Status::Requested)
+    };
+    let all = fleet.messages().all().iter();
+    let mut open: Vec<_> = all
+        .filter(|(_, message)| !message.is_over() || brought(message))
+        .collect();
     open.sort_by_key(|(id, message)| (message.at, **id));
     for (id, message) in open {
         let about = About {
@@ -148,7 +157,7 @@ fn all(fleet: &Fleet, overlay: &Overlay, now: Timestamp, drafts: &mut Vec<Draft>
     }
 }
 
-/// A message that is not over.
+/// A message, and what is known of its being brought.
 struct About<'a> {
     fleet: &'a Fleet,
     overlay: &'a Overlay,
@@ -177,6 +186,18 @@ impl About<'_> {
 
     fn conclude(&self, cause: &Cause, drafts: &mut Vec<Draft>) {
         let ends = |fact: &MessageFact| !matches!(fact, MessageFact::Delivered { .. } | MessageFact::Sent(_));
+        if !self.message.is_unread()
+            && let Some(push) = self.message.push
+        {
+            // It was read, taken back or given up on the way.
+            drafts.extend(effect::withdraw(
+                self.fleet,
+                self.overlay,
+                push,
+                NOT_UNREAD,
+                cause.clone(),
+            ));
+        }
         if self.message.is_over() || self.overlay.messages().about(self.id, ends).is_some() {
             return;
         }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the names in a story are legal")]
 
+mod model;
 mod properties;
 #[path = "../script/mod.rs"]
 mod script;
@@ -10,7 +11,7 @@ mod stories;
 use muster_domain::asker::Asker;
 use muster_domain::conclusion::{Conclusion, Draft};
 use muster_domain::due;
-use muster_domain::effect::{Action, ActionKind, Carrier, End, Receipt, Word};
+use muster_domain::effect::{self, Action, ActionKind, Carrier, End, Receipt, Word};
 use muster_domain::fact::{Fact, ProcessFact};
 use muster_domain::fleet::{Fleet, Settings};
 use muster_domain::ids::{EffectId, MessageId};
@@ -77,6 +78,12 @@ fn chosen(choice: &str) -> Answer {
     }
 }
 
+/// What is said of messages.
+fn ours(mut drafts: Vec<Draft>) -> Vec<Draft> {
+    drafts.retain(|draft| matches!(draft.conclusion, Conclusion::Message(_) | Conclusion::Effect(_)));
+    drafts
+}
+
 trait Story {
     fn leads(&mut self) -> &mut Self;
     fn writes(&mut self, drafts: Vec<Draft>) -> Vec<Draft>;
@@ -98,24 +105,8 @@ impl Story for Script {
         self
     }
 
-    /// As a leader does: all of it is on its way before any of it comes back.
     fn writes(&mut self, drafts: Vec<Draft>) -> Vec<Draft> {
-        let ours = |draft: &Draft| matches!(draft.conclusion, Conclusion::Message(_) | Conclusion::Effect(_));
-        let mut waiting: Vec<Draft> = drafts.into_iter().filter(ours).collect();
-        let mut written = Vec::new();
-        while !waiting.is_empty() {
-            for (n, draft) in (1..).zip(&waiting) {
-                self.overlay.published(id(self.seq + n), draft);
-            }
-            let mut next = Vec::new();
-            for draft in std::mem::take(&mut waiting) {
-                self.write(vec![draft.clone()]);
-                written.push(draft);
-                next.extend(std::mem::take(&mut self.drafts).into_iter().filter(ours));
-            }
-            waiting = next;
-        }
-        written
+        ours(self.lead(ours(drafts)))
     }
 
     fn sends(&mut self, asker: &Asker, wish: &Wish) -> Result<Vec<MessageId>, Refusal> {
@@ -197,7 +188,12 @@ impl Story for Script {
 
 /// Two sessions that nothing carries, on two hosts.
 fn two() -> Script {
+    two_under(Settings::default())
+}
+
+fn two_under(settings: Settings) -> Script {
     let mut script = Script::new();
+    script.fleet = Fleet::new(settings);
     script.host(started_host()).on("p1", prompt());
     let other = hook(Some("p1"), prompt());
     script.tell(event(0, "web-02", Some("s2"), Fact::Hook(Box::new(other))));

@@ -366,6 +366,25 @@ fn what_was_not_read_can_be_taken_back_by_its_sender() {
 }
 
 #[test]
+fn what_was_taken_back_before_its_run_began_it_is_not_brought() {
+    let mut script = two();
+    carry(&mut script);
+    let id = script.sends(&operator("q1"), &note(session(HOST, SESSION))).unwrap()[0];
+    let (push, _) = script.open_push().unwrap();
+    let cancelled = message::cancel(&script.fleet, &script.overlay, &operator("c1"), id);
+    let Ok(Asked::Write(drafts)) = cancelled else {
+        panic!("{cancelled:?}")
+    };
+    script.writes(drafts);
+    assert_eq!(script.open_push(), None);
+    let effect = script.fleet.effects().get(push).unwrap();
+    assert_eq!(effect.status(), effect::Status::Withdrawn);
+    // Its host had begun it, and had not been heard: that is what happened.
+    script.says(push, Word::Accepted).is(id, Status::Expired);
+    assert_eq!(script.open_push().map(|(id, _)| id), Some(push));
+}
+
+#[test]
 fn two_sessions_that_name_their_requests_alike_are_two_who_ask() {
     let mut script = two();
     let began = hook(Some("p1"), prompt());
