@@ -7,7 +7,7 @@ use crate::approvals::Approvals;
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::edge::{Edge, Follower};
-use crate::effects::{Clerk, Journal, Spawner};
+use crate::effects::{Claims, Clerk, Journal, Spawner};
 use crate::forward::Forward;
 use crate::gate::Gate;
 use crate::hooks::Hooks;
@@ -220,8 +220,12 @@ impl App {
             }),
         };
         let budget = Budget::new(config.intake.in_flight_max_bytes.as_u64());
+        let spawner = Spawner::new(config.spawn, &socket_path, &dir);
+        let claims = Claims::open(&dir, here.boot.as_deref());
+        let (effects, clerk) = Clerk::new(intake.clone(), journal, claims, spawner);
         let surface = Surface {
             hooks: hooks.clone(),
+            effects: effects.clone(),
             budget: budget.clone(),
             config: config.http.clone(),
             tracker: drain.tracker().clone(),
@@ -229,9 +233,9 @@ impl App {
         };
         let routes = http::router(surface).merge(health::router(health.clone(), metrics));
         let routes = Guard::new(&config.http)?.protect(routes);
-        let spawner = Spawner::new(config.spawn, &socket_path, &dir);
-        let (effects, clerk) = Clerk::new(intake.clone(), journal, spawner);
-        drain.part("effects", clerk.run(drain.token()));
+        // The surfaces ask it until they end.
+        let late = CancellationToken::new();
+        drain.part("effects", clerk.run(late.clone()));
         let desk = Desk {
             hooks,
             effects: effects.clone(),
@@ -254,7 +258,6 @@ impl App {
             ),
         );
 
-        let late = CancellationToken::new();
         let (presence, standing) = Presence::new(
             &bus,
             intake.host(),

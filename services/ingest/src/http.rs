@@ -2,9 +2,10 @@
 
 use crate::approvals::{Ended, Held, Leaving, Offer, Wait};
 use crate::budget::Budget;
+use crate::effects::Effects;
 use crate::hooks::{Answered, Hooks, Taken};
 use crate::reject::Reject;
-use crate::trace;
+use crate::trace::{self, Reporting};
 use crate::translate::{self, Circumstances};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -31,6 +32,7 @@ const LINES: &[&str] = &["application/x-ndjson", "application/ndjson", "applicat
 #[derive(Clone)]
 pub(crate) struct Surface {
     pub(crate) hooks: Hooks,
+    pub(crate) effects: Effects,
     pub(crate) budget: Budget,
     pub(crate) config: Config,
     pub(crate) tracker: TaskTracker,
@@ -123,7 +125,12 @@ async fn events(State(surface): State<Surface>, headers: HeaderMap, body: Body) 
     };
     let single = items.single;
     let span = trace::request(text(&headers, "traceparent"), items.texts.len());
-    let results = trace::accept_texts(&surface.hooks.intake, &span, &items.texts).await;
+    let reporting = Reporting {
+        intake: &surface.hooks.intake,
+        effects: &surface.effects,
+        by: None,
+    };
+    let results = trace::accept_texts(&reporting, &span, &items.texts).await;
     let worst = results
         .iter()
         .filter_map(|result| result.as_ref().err())

@@ -27,6 +27,7 @@ mod metrics;
 mod observation;
 mod optimize;
 mod overflow;
+mod peer;
 mod prepare;
 mod presence;
 mod recent;

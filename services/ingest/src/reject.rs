@@ -3,6 +3,7 @@
 //! Each reason has a stable name that programs may match, and says who should act: the caller (most), or nobody but time
 //! (the spool is full).
 
+use crate::effects::NotCarrier;
 use axum::http::StatusCode;
 use muster_domain::family::UnknownType;
 use muster_domain::ids::EventId;
@@ -42,6 +43,10 @@ pub(crate) enum Reject {
     UnknownKind(#[from] UnknownType),
     #[error("{0} is not published from a host: only agent.*, process.* and host.* are")]
     NotOurs(String),
+    #[error("{0} is said by this host's ingest alone")]
+    OwnWord(String),
+    #[error(transparent)]
+    NotCarrier(#[from] NotCarrier),
     #[error("id {0} is that of another observation, with another kind, session or data: give each an id of its own")]
     IdConflict(EventId),
     #[error("{0} events are more than one request may bring")]
@@ -71,7 +76,8 @@ impl Reject {
             Self::BadName(_) | Self::BadHookName(_) => "bad-name",
             Self::BadField { .. } => "bad-field",
             Self::UnknownKind(_) => "unknown-kind",
-            Self::NotOurs(_) => "not-an-observation",
+            Self::NotOurs(_) | Self::OwnWord(_) => "not-an-observation",
+            Self::NotCarrier(not) => not.kind(),
             Self::IdConflict(_) => "id-conflict",
             Self::TooMany(_) => "too-many",
             Self::Draining => "draining",
@@ -91,13 +97,15 @@ impl Reject {
             | Self::MissingSession
             | Self::MissingHook => StatusCode::BAD_REQUEST,
             Self::UnknownAgent(_) => StatusCode::NOT_FOUND,
-            Self::IdConflict(_) => StatusCode::CONFLICT,
+            Self::NotCarrier(NotCarrier::Ending) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::IdConflict(_) | Self::NotCarrier(_) => StatusCode::CONFLICT,
             Self::Truncated | Self::TooMany(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BadName(_)
             | Self::BadHookName(_)
             | Self::BadField { .. }
             | Self::UnknownKind(_)
-            | Self::NotOurs(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            | Self::NotOurs(_)
+            | Self::OwnWord(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Draining | Self::Busy | Self::Full | Self::Disk(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         let problem = Problem::new(status, self.kind(), self.to_string());
@@ -110,6 +118,9 @@ impl Reject {
 
     /// Whether the same input may be taken later. What is not passing is worth keeping for inspection.
     pub(crate) const fn is_passing(&self) -> bool {
-        matches!(self, Self::Draining | Self::Busy | Self::Full | Self::Disk(_))
+        matches!(
+            self,
+            Self::Draining | Self::Busy | Self::Full | Self::Disk(_) | Self::NotCarrier(NotCarrier::Ending)
+        )
     }
 }

@@ -4,8 +4,10 @@
 //! offered to the hub, it stays in one trace. Without OpenTelemetry the spans are disabled, and the envelope keeps what
 //! its reporter said.
 
+use crate::effects::Effects;
 use crate::intake::Intake;
 use crate::observation::Observation;
+use crate::peer::Peer;
 use crate::recent::Accepted;
 use crate::reject::Reject;
 use crate::translate;
@@ -51,14 +53,33 @@ pub(crate) fn request(traceparent: Option<String>, count: usize) -> Span {
     span
 }
 
+/// Who brings events, and where they go.
+pub(crate) struct Reporting<'a> {
+    pub(crate) intake: &'a Intake,
+    pub(crate) effects: &'a Effects,
+    /// Nothing where nobody says which process it is.
+    pub(crate) by: Option<Peer>,
+}
+
 /// Makes a request's events durable within its `span`, and answers each in its place.
-pub(crate) async fn accept_texts(intake: &Intake, span: &Span, texts: &[&str]) -> Vec<Result<Accepted, Reject>> {
+pub(crate) async fn accept_texts(from: &Reporting<'_>, span: &Span, texts: &[&str]) -> Vec<Result<Accepted, Reject>> {
     let mut results = Vec::with_capacity(texts.len());
     for texts in texts.chunks(EVENTS_AT_ONCE) {
-        let events = texts.iter().map(|text| translate::read(text)).collect();
-        results.extend(accept_events(intake, span, events).await);
+        let mut events = Vec::with_capacity(texts.len());
+        for text in texts {
+            events.push(from.read(text).await);
+        }
+        results.extend(accept_events(from.intake, span, events).await);
     }
     results
+}
+
+impl Reporting<'_> {
+    async fn read(&self, text: &str) -> Result<Observation, Reject> {
+        let event = translate::read(text)?;
+        self.effects.may_tell(&event, self.by).await?;
+        Ok(event)
+    }
 }
 
 async fn accept_events(

@@ -9,7 +9,7 @@
 mod process;
 mod register;
 
-pub(crate) use process::Here;
+pub(crate) use process::{Here, ancestors, is_alive, start_ticks};
 
 use crate::observation::Observation;
 use muster_domain::family::{EventType, HookName, LifecycleKind};

@@ -1,5 +1,6 @@
 //! Who carries out what sessions are told, and who has which order.
 
+use crate::peer::Peer;
 use muster_domain::ids::EffectId;
 use muster_domain::names::{RunId, SessionId};
 use muster_wire::frame::{CarryOrder, OfEffect, ServerFrame};
@@ -20,6 +21,7 @@ pub(super) fn link() -> (mpsc::Sender<ServerFrame>, Link) {
 /// A connected carrier. Its connection is over when nobody receives any more.
 pub(super) struct Carrier {
     pub(super) run: RunId,
+    pub(super) by: Option<Peer>,
     pub(super) orders: mpsc::Sender<ServerFrame>,
 }
 
@@ -123,7 +125,7 @@ mod tests {
     fn connect(carriers: &mut Carriers, run: &str, holds: &[EffectId]) -> Link {
         let (orders, link) = link();
         let run = RunId::new(run).unwrap();
-        carriers.connected(session(), Carrier { run, orders }, holds);
+        carriers.connected(session(), Carrier { run, by: None, orders }, holds);
         link
     }
 

@@ -2,6 +2,7 @@
 //!
 //! One small file, replaced whole. The spool has the receipts, but keeps them only until the hub has them.
 
+use crate::peer::Peer;
 use muster_domain::effect::ActionKind;
 use muster_domain::ids::EffectId;
 use muster_domain::names::{RunId, SessionId};
@@ -24,12 +25,22 @@ pub(crate) struct Entry {
     /// Whom it is for.
     pub(crate) session: Option<SessionId>,
     pub(crate) run: Option<RunId>,
+    /// The process that it was given to, and whose receipts of it count.
+    #[serde(default)]
+    pub(crate) by: Option<Peer>,
     /// Not known where the order could not be read.
     pub(crate) kind: Option<ActionKind>,
     #[serde(with = "muster_wire::time")]
     pub(crate) begun: Timestamp,
     /// Its end was told.
     pub(crate) over: bool,
+}
+
+impl Entry {
+    /// Whether this process has it. Orders to begin a session are given to no run.
+    pub(crate) fn is_with(&self, peer: Option<Peer>) -> bool {
+        self.run.is_some() && self.by == peer
+    }
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -150,6 +161,7 @@ mod tests {
         Entry {
             session: SessionId::new("s").ok(),
             run: RunId::new("r").ok(),
+            by: None,
             kind: Some(ActionKind::Message),
             begun: Timestamp::from_millis(begun_ms),
             over: false,

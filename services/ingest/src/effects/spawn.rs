@@ -240,6 +240,11 @@ impl Spawner {
         self.running.join_next().await?.ok()
     }
 
+    /// The process group that a session begins in, until it has a carrier.
+    pub(crate) fn group(&self, session: &SessionId) -> Option<Pid> {
+        self.beginning.get(session)?.group
+    }
+
     /// A session has its carrier, or never will.
     pub(crate) fn settled(&mut self, session: &SessionId) {
         self.beginning.remove(session);

@@ -1,6 +1,7 @@
 //! A connection that became a carrier's: orders go out as they come, receipts come in.
 
 use super::connection::Connection;
+use crate::effects::NotCarrier;
 use muster_wire::frame::{Carry, ClientFrame, OfEffect, ServerFrame};
 use std::io;
 use tokio::io::AsyncBufReadExt as _;
@@ -8,9 +9,9 @@ use tokio::io::AsyncBufReadExt as _;
 impl Connection<'_> {
     /// Serves a carrier to the connection's end, which a later connection for the same session brings about as well.
     pub(super) async fn carry(&mut self, carry: Carry) -> io::Result<bool> {
-        let Some(mut orders) = self.desk.effects.carry(carry).await else {
-            self.error("displaced", "a later run carries this session").await?;
-            return Ok(false);
+        let mut orders = match self.desk.effects.carry(carry, self.peer).await {
+            Ok(orders) => orders,
+            Err(not) => return self.not_the_carrier(&not).await,
         };
         self.send(&ServerFrame::Carrying).await?;
         loop {
@@ -41,11 +42,18 @@ impl Connection<'_> {
             return Ok(false);
         };
         let effect_id = receipt.effect_id;
-        // Where it could not be written, the carrier says it again to the next connection.
-        if !self.desk.effects.receipt(receipt).await {
-            return Ok(false);
+        match self.desk.effects.receipt(receipt, self.peer).await {
+            Ok(()) => {}
+            // Where it could not be written, the carrier says it again to the next connection.
+            Err(NotCarrier::Ending) => return Ok(false),
+            Err(not) => return self.not_the_carrier(&not).await,
         }
         self.send(&ServerFrame::Noted(OfEffect { effect_id })).await?;
         Ok(true)
+    }
+
+    async fn not_the_carrier(&mut self, not: &NotCarrier) -> io::Result<bool> {
+        self.error(not.kind(), &not.to_string()).await?;
+        Ok(false)
     }
 }

@@ -5,8 +5,9 @@ use crate::budget::Budget;
 use crate::effects::Effects;
 use crate::hooks::{Answered, Hooks, Taken};
 use crate::http::ack;
+use crate::peer::Peer;
 use crate::reject::Reject;
-use crate::trace;
+use crate::trace::{self, Reporting};
 use crate::translate::{self, Circumstances, Count, EVENTS_MAX};
 use crate::watch::Here;
 use bytes::Bytes;
@@ -103,14 +104,24 @@ pub(super) enum End {
 pub(super) struct Connection<'a> {
     pub(super) desk: &'a Desk,
     pub(super) stream: BufReader<UnixStream>,
+    pub(super) peer: Option<Peer>,
     pub(super) stop: &'a CancellationToken,
 }
 
 impl Desk {
+    const fn reporting(&self, by: Option<Peer>) -> Reporting<'_> {
+        Reporting {
+            intake: &self.hooks.intake,
+            effects: &self.effects,
+            by,
+        }
+    }
+
     /// Serves one connection to its end.
     pub(super) async fn serve(&self, stream: UnixStream, stop: CancellationToken) -> io::Result<()> {
         let mut connection = Connection {
             desk: self,
+            peer: Peer::of(&stream),
             stream: BufReader::new(stream),
             stop: &stop,
         };
@@ -223,7 +234,7 @@ impl Connection<'_> {
             ClientFrame::IngestEvents(IngestEvents { events }) => {
                 let texts: Vec<&str> = events.iter().map(|event| event.get()).collect();
                 let span = trace::request(None, texts.len());
-                let results = trace::accept_texts(&self.desk.hooks.intake, &span, &texts).await;
+                let results = trace::accept_texts(&self.desk.reporting(self.peer), &span, &texts).await;
                 self.send(&ServerFrame::Ack(ack(&results))).await?;
             }
             ClientFrame::ListSessions(request) => self.forward(Operation::SessionsList, request).await?,

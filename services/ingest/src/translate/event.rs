@@ -104,6 +104,10 @@ pub(crate) fn event(item: Value) -> Result<Observation, Reject> {
     if event_type.family().owner() != Owner::Ingest {
         return Err(Reject::NotOurs(kind));
     }
+    // What became of orders is known here, and anybody else could only make it up.
+    if event_type.family() == Family::AgentEffect {
+        return Err(Reject::OwnWord(kind));
+    }
     let session = name(text(&mut item, "session")?, SessionId::new)?;
     if session.is_none() && is_of_a_session(event_type.family()) {
         return Err(Reject::MissingSession);

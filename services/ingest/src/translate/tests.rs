@@ -163,6 +163,10 @@ fn each_flaw_of_an_event_has_its_reason() {
         (json!({"kind": "agent.turn.nope", "session": "s"}), "unknown-kind"),
         (json!({"kind": "runtime.leader.elected"}), "not-an-observation"),
         (json!({"kind": "notice.delivery.sent"}), "not-an-observation"),
+        (
+            json!({"kind": "agent.effect.done", "session": "s"}),
+            "not-an-observation",
+        ),
         (json!({"kind": "agent.hook.stop"}), "missing-session"),
         (json!({"kind": "agent.hook.stop", "session": "a\u{1}"}), "bad-name"),
         (json!({"kind": "agent.hook.stop", "session": 5}), "bad-field"),

@@ -9,6 +9,8 @@ use tokio::io::unix::AsyncFd;
 
 /// How often a process is looked up where the kernel does not tell.
 const LOOK: Duration = Duration::from_secs(2);
+/// How far up descent is followed: deeper than shells in agents in shells go.
+const ANCESTORS_MAX: usize = 64;
 
 /// What pids mean here: numbers of one boot in one namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,9 +36,19 @@ impl Here {
 }
 
 /// Whether this very process runs; one that only waits to be reaped does not.
-pub(super) fn is_alive(process: ProcessId) -> bool {
-    stat(process.pid)
-        .is_some_and(|(state, start_ticks)| start_ticks == process.start_ticks && !matches!(state, 'Z' | 'X'))
+pub(crate) fn is_alive(process: ProcessId) -> bool {
+    stat(process.pid).is_some_and(|stat| stat.start_ticks == process.start_ticks && !matches!(stat.state, 'Z' | 'X'))
+}
+
+/// When a process began; nothing where the system does not say.
+pub(crate) fn start_ticks(pid: u32) -> Option<u64> {
+    stat(pid).map(|stat| stat.start_ticks)
+}
+
+/// Those that a process descends from, the nearest first. One whose parent ended descends from nobody any more.
+pub(crate) fn ancestors(pid: u32) -> impl Iterator<Item = u32> {
+    let parent = |pid: &u32| stat(*pid).map(|stat| stat.parent).filter(|parent| *parent > 1);
+    std::iter::successors(parent(&pid), parent).take(ANCESTORS_MAX)
 }
 
 /// The program's name, without its arguments.
@@ -69,13 +81,22 @@ fn pidfd(pid: u32) -> Option<AsyncFd<std::os::fd::OwnedFd>> {
     AsyncFd::with_interest(fd, Interest::READABLE).ok()
 }
 
-/// State and start of a process (`/proc/<pid>/stat`, fields 3 and 22). Its name may hold anything, so fields are counted
-/// from the last parenthesis.
-fn stat(pid: u32) -> Option<(char, u64)> {
+/// What the kernel says of a process (`/proc/<pid>/stat`, fields 3, 4 and 22).
+struct Stat {
+    state: char,
+    parent: u32,
+    start_ticks: u64,
+}
+
+/// The process's name may hold anything, so fields are counted from the last parenthesis.
+fn stat(pid: u32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
-    let state = fields.next()?.chars().next()?;
-    Some((state, fields.nth(18)?.parse().ok()?))
+    Some(Stat {
+        state: fields.next()?.chars().next()?,
+        parent: fields.next()?.parse().ok()?,
+        start_ticks: fields.nth(17)?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -85,7 +106,7 @@ mod tests {
     #[tokio::test]
     async fn a_pid_that_was_given_to_another_process_is_gone() {
         let pid = std::process::id();
-        let (_, start_ticks) = stat(pid).unwrap();
+        let start_ticks = start_ticks(pid).unwrap();
         let own = ProcessId { pid, start_ticks };
         assert!(is_alive(own));
         assert!(command(pid).is_some_and(|name| !name.is_empty()));

@@ -19,7 +19,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::SystemTime;
 use tokio::time::timeout;
 
-const SESSION: &str = "78e6edba-fbb9-4db4-878f-fd73757b08ad";
+pub(crate) const SESSION: &str = "78e6edba-fbb9-4db4-878f-fd73757b08ad";
 
 fn in_seconds(seconds: i64) -> String {
     let now = muster_wire::time::from_system(SystemTime::now());
@@ -68,12 +68,12 @@ fn wanted(run: Option<&str>, seconds: i64, action: &Value) -> Value {
 }
 
 /// Orders something of a run; the effect's id.
-async fn order(hub: &Hub, run: Option<&str>, seconds: i64, action: Value) -> String {
+pub(crate) async fn order(hub: &Hub, run: Option<&str>, seconds: i64, action: Value) -> String {
     decide(hub, "requested", wanted(run, seconds, &action)).await
 }
 
 /// Waits until orders can come: before, an ingest has no place in the log yet.
-async fn following(ingest: &Ingest) {
+pub(crate) async fn following(ingest: &Ingest) {
     eventually(SOON, async || {
         let ready = ingest.get("/readyz").await;
         if ready.status == 200 && !ready.body.contains("degraded") {
@@ -86,7 +86,7 @@ async fn following(ingest: &Ingest) {
 }
 
 /// A carrier's connection.
-async fn carrier(ingest: &Ingest, run: &str, holds: &[&str]) -> Socket {
+pub(crate) async fn carrier(ingest: &Ingest, run: &str, holds: &[&str]) -> Socket {
     let mut socket = ingest.connect().await;
     let carry = json!({"type": "carry", "run": run, "session": SESSION, "holds": holds});
     socket.say(&carry).await;
@@ -95,7 +95,7 @@ async fn carrier(ingest: &Ingest, run: &str, holds: &[&str]) -> Socket {
 }
 
 /// The next order that a carrier hears; its effect.
-async fn ordered(socket: &mut Socket) -> String {
+pub(crate) async fn ordered(socket: &mut Socket) -> String {
     match timeout(SOON, socket.hear()).await.unwrap() {
         Some(ServerFrame::Order(order)) => order.effect_id.to_string(),
         other => panic!("no order: {other:?}"),
@@ -103,7 +103,7 @@ async fn ordered(socket: &mut Socket) -> String {
 }
 
 /// Says what became of an order, and waits until that is on disk.
-async fn receipt(socket: &mut Socket, effect: &str, failed: Option<&str>) {
+pub(crate) async fn receipt(socket: &mut Socket, effect: &str, failed: Option<&str>) {
     let said = json!({"type": "receipt", "effect_id": effect, "kind": "interrupt", "failed": failed});
     socket.say(&said).await;
     match timeout(SOON, socket.hear()).await.unwrap() {
@@ -129,7 +129,7 @@ async fn told(hub: &Hub, effect: &str) -> Vec<String> {
     told
 }
 
-async fn ended(hub: &Hub, effect: &str) -> Vec<String> {
+pub(crate) async fn ended(hub: &Hub, effect: &str) -> Vec<String> {
     eventually(SOON, async || {
         let told = told(hub, effect).await;
         if told.last().is_some_and(|last| last != "accepted") {

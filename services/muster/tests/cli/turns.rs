@@ -139,6 +139,31 @@ async fn an_agent_that_is_gone_is_missed_also_where_its_output_stays_open_or_it_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_one_loops_until_that_is_gone_and_then_the_waiting_ones() {
+    let place = Place::new();
+    let (mut up, _) = place.started(&["--host", "web-01"]).await;
+    let agent = agent(&place, "");
+    let session = "78e6edba-fbb9-4db4-878f-fd73757b08ad";
+    let mut first = start(&place, &agent, &["--session", session]);
+    printed(&first, "messages reach this run through ingest").await;
+    let mut second = start(&place, &agent, &["--resume", session]);
+    let carried = format!("no messages for now: process {} carries this session", first.pid());
+    printed(&second, &carried).await;
+    first.kill9().await;
+    printed(&second, "messages reach this run through ingest").await;
+    // The fleet, too, knows now which run carries: what is ordered reaches it.
+    eventually(SOON, async || {
+        let stopped = place.output(&["session", "stop", session]);
+        let said = String::from_utf8_lossy(&stopped.stderr).into_owned();
+        if stopped.status.success() { Ok(()) } else { Err(said) }
+    })
+    .await;
+    printed(&second, "the run was told to end").await;
+    assert!(second.wait(SOON).await.success(), "{}", second.stderr());
+    assert!(up.terminate(SOON).await.success(), "{}", up.stderr());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_only_a_turn_loop_has_is_refused_for_a_wrapped_command() {
     let place = Place::new();
     let output = place.output(&["run", "--model", "opus", "--", "echo", "hello"]);

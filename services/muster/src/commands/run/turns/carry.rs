@@ -22,6 +22,8 @@ const UNDER_WAY_MAX: usize = 128;
 const OVER_MAX: usize = 1024;
 /// Between two attempts to reach ingest: it is back within a second or two of a restart.
 const AGAIN: Duration = Duration::from_millis(250);
+/// The same where another process carries the session: that runs for a while.
+const AGAIN_REFUSED: Duration = Duration::from_secs(2);
 /// How long the last receipts are offered.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -30,7 +32,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 pub(super) enum Wanted {
     Order(EffectId, Action),
     Withdrawn(EffectId),
-    /// Ingest can be reached, or cannot any more, and why.
+    /// Ingest takes this for the carrier, or does not any more, and why.
     Reached(Result<(), SocketError>),
 }
 
@@ -56,7 +58,7 @@ impl Carrying {
             wants,
             tells,
             known: Known::default(),
-            reached: None,
+            told: None,
         };
         Self {
             wanted,
@@ -135,12 +137,21 @@ impl Known {
     }
 }
 
+/// How this stands with ingest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Carries,
+    Away,
+    /// Another process carries the session.
+    Refused,
+}
+
 struct Channel {
     wants: Sender<Wanted>,
     tells: Receiver<Told>,
     known: Known,
-    /// Whether ingest was reached last, once that was tried.
-    reached: Option<bool>,
+    /// How it stands, as the loop was told last.
+    told: Option<Standing>,
 }
 
 /// Why a connection is over.
@@ -174,15 +185,16 @@ impl Channel {
                 Over::Finished => return,
                 Over::Changed(run, session) => carrier = Some((run, session)),
                 Over::Broken(error) => {
-                    if self.reached != Some(false) {
-                        self.reached = Some(false);
-                        // Whoever does not listen any more does not miss it.
-                        let _ = self.wants.try_send(Wanted::Reached(Err(error)));
-                    }
+                    let (standing, again) = if matches!(error, SocketError::Refused(_)) {
+                        (Standing::Refused, AGAIN_REFUSED)
+                    } else {
+                        (Standing::Away, AGAIN)
+                    };
+                    self.stands(standing, Err(error));
                     if over && self.known.receipts().next().is_none() {
                         return;
                     }
-                    let mut pause = std::pin::pin!(sleep(AGAIN));
+                    let mut pause = std::pin::pin!(sleep(again));
                     loop {
                         tokio::select! {
                             () = &mut pause => break,
@@ -195,6 +207,13 @@ impl Channel {
                     }
                 }
             }
+        }
+    }
+
+    fn stands(&mut self, standing: Standing, reached: Result<(), SocketError>) {
+        if self.told.replace(standing) != Some(standing) {
+            // Whoever does not listen any more does not miss it.
+            let _ = self.wants.try_send(Wanted::Reached(reached));
         }
     }
 
@@ -214,9 +233,7 @@ impl Channel {
         let ServerFrame::Carrying = connection.ask(&ClientFrame::Carry(carry)).await? else {
             return Err(SocketError::Unexpected);
         };
-        if self.reached.replace(true) != Some(true) {
-            let _ = self.wants.try_send(Wanted::Reached(Ok(())));
-        }
+        self.stands(Standing::Carries, Ok(()));
         let (mut listening, mut saying) = connection.split();
         for receipt in self.known.receipts() {
             saying.say(&ClientFrame::Receipt(receipt.clone())).await?;

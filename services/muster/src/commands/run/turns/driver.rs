@@ -8,6 +8,7 @@ use super::shown::Shown;
 use crate::commands::run::process::{self, Signals};
 use crate::commands::run::reporter::{Missed, Reporter};
 use crate::commands::run::session::Session;
+use crate::socket::SocketError;
 use anyhow::Context as _;
 use muster_domain::effect::{Action, ActionKind};
 use muster_domain::ids::EffectId;
@@ -111,6 +112,8 @@ pub(super) struct Driver {
     next: Next,
     patience: Patience,
     deaths: u32,
+    /// Another process carried the session.
+    refused: bool,
 }
 
 impl Driver {
@@ -142,6 +145,7 @@ impl Driver {
             next: Next::GoOn,
             patience,
             deaths: 0,
+            refused: false,
         })
     }
 
@@ -341,8 +345,18 @@ impl Driver {
                         .await;
                 }
             }
-            Wanted::Reached(Ok(())) => self.shown.say("messages reach this run through ingest"),
-            Wanted::Reached(Err(why)) => self.shown.say(&format!("no messages for now: {why}")),
+            Wanted::Reached(Ok(())) => {
+                self.shown.say("messages reach this run through ingest");
+                if std::mem::take(&mut self.refused) {
+                    // What it said of its beginning was refused as well.
+                    let said = self.telling.started(&self.agent.started);
+                    self.reporter.report(said).await;
+                }
+            }
+            Wanted::Reached(Err(why)) => {
+                self.refused |= matches!(why, SocketError::Refused(_));
+                self.shown.say(&format!("no messages for now: {why}"));
+            }
         }
     }
 
