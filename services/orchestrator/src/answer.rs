@@ -15,6 +15,7 @@ mod leases;
 mod lists;
 mod memory;
 mod messages;
+mod page;
 mod policy;
 
 use bytes::Bytes;
@@ -227,12 +228,12 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
         }
         Operation::SessionsModel => return after(read(body).and_then(|request| effects::model(asked, request))),
         Operation::SessionsSpawn => return after(read(body).and_then(|request| effects::spawn(asked, request))),
-        Operation::EffectsList => read(body).and_then(|request| asked.reply(effects::list(fleet, &request))),
+        Operation::EffectsList => read(body).and_then(|request| asked.reply(effects::list(fleet, &request)?)),
         Operation::EffectsGet => read(body).and_then(|request| asked.reply(effects::get(fleet, &request)?)),
         Operation::DelegationsDelegate => {
             return after(read(body).and_then(|request| delegations::delegate(asked, request)));
         }
-        Operation::DelegationsList => read(body).and_then(|request| asked.reply(delegations::list(fleet, &request))),
+        Operation::DelegationsList => read(body).and_then(|request| asked.reply(delegations::list(fleet, &request)?)),
         Operation::DelegationsGet => read(body).and_then(|request| asked.reply(delegations::get(fleet, &request)?)),
         Operation::DelegationsCancel => {
             return after(read(body).and_then(|request| delegations::cancel(asked, request)));

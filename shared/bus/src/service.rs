@@ -14,6 +14,7 @@ use futures_util::stream::{SelectAll, select_all};
 use futures_util::{FutureExt, StreamExt};
 use muster_domain::names::SessionId;
 use muster_telemetry::propagation;
+use muster_wire::api::{self, ApiError, ErrorKind};
 use muster_wire::subject::Operation;
 use muster_wire::{Request, token};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub const NAME: &str = "orchestrator";
 const SESSION: &str = "Muster-Session";
 const ERROR: &str = "Nats-Service-Error";
 const ERROR_CODE: &str = "Nats-Service-Error-Code";
+/// Room for what stands around an answer: the hub counts headers as well.
+const HEADERS_BYTES: usize = 1024;
 
 /// Why questions cannot be served or answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -133,6 +136,7 @@ impl Serving {
             return Some(Incoming {
                 request,
                 question,
+                answer_bytes_max: self.bus.client.max_payload().saturating_sub(HEADERS_BYTES),
                 place: Some(self.place.take()?),
             });
         }
@@ -181,6 +185,8 @@ fn is_answerable(question: &service::Request) -> bool {
 pub struct Incoming {
     request: Request,
     question: service::Request,
+    /// Bytes of an answer that the hub takes.
+    answer_bytes_max: usize,
     /// None for one who waits for something that is not being worked on.
     place: Option<OwnedSemaphorePermit>,
 }
@@ -216,12 +222,21 @@ impl Incoming {
         self.place = None;
     }
 
-    /// Answers.
+    fn fits(&self, body: Bytes) -> Result<Bytes, Failure> {
+        let (bytes, limit) = (body.len(), self.answer_bytes_max);
+        if bytes <= limit {
+            Ok(body)
+        } else {
+            Err(too_large(bytes, limit))
+        }
+    }
+
+    /// Answers. An answer that is larger than the hub takes becomes one that says so: its asker would wait in vain.
     ///
     /// # Errors
     /// [`ServeError`] when the answer could not be sent.
     pub async fn respond(self, answer: Result<Bytes, Failure>) -> Result<(), ServeError> {
-        let sent = match answer {
+        let sent = match answer.and_then(|body| self.fits(body)) {
             Ok(body) => self.question.respond(Ok(body)).await,
             // Not through the library's error: that one has no room for a body.
             Err(failure) => {
@@ -232,6 +247,18 @@ impl Incoming {
             }
         };
         sent.map_err(|error| ServeError(error.to_string()))
+    }
+}
+
+/// An answer that the hub would not take.
+fn too_large(bytes: usize, limit: usize) -> Failure {
+    let detail =
+        format!("the answer has {bytes} bytes, and the hub takes {limit}; ask for less, with a smaller `limit`");
+    let error = ApiError::new(ErrorKind::TooLarge, detail);
+    Failure {
+        code: error.kind.status(),
+        text: error.to_string(),
+        body: serde_json::to_vec(&api::Failure { error }).unwrap_or_default().into(),
     }
 }
 

@@ -50,7 +50,7 @@ async fn show(agent: Option<SubagentName>, global: &Global) -> anyhow::Result<Ex
         return Ok(ExitCode::SUCCESS);
     }
     let rows = match status {
-        CircuitsStatus::All { breakers } => breakers,
+        CircuitsStatus::All { breakers, .. } => breakers,
         CircuitsStatus::One(circuit) => vec![*circuit],
     };
     if rows.is_empty() {

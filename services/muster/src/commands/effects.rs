@@ -3,6 +3,7 @@
 use crate::args::Global;
 use crate::ask::{AskError, ask};
 use crate::{format, hub, output};
+use muster_domain::ids::EffectId;
 use muster_domain::names::{HostName, SessionId};
 use muster_domain::time::Timestamp;
 use muster_wire::api::{EffectRow, EffectsList, EffectsListRequest};
@@ -20,6 +21,9 @@ pub(crate) struct Args {
     /// Only on this host
     #[arg(long)]
     host: Option<HostName>,
+    /// The last effect of the page before
+    #[arg(long, value_name = "EFFECT")]
+    cursor: Option<EffectId>,
     /// Rows at most
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -31,6 +35,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         all: args.all,
         session: args.session,
         host: args.host,
+        cursor: args.cursor,
         limit: args.limit,
     };
     let listed = ask(&bus, Operation::EffectsList, &question).await;
@@ -41,8 +46,8 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         output::line("nothing is under way");
     } else {
         output::line(&table(&list.effects, format::now()));
-        if list.more {
-            output::remark("there are more; see --limit");
+        if let Some(cursor) = list.next_cursor {
+            output::remark(&format!("there are more: --cursor {cursor}"));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -68,6 +68,9 @@ enum Command {
         /// Also what was read, answered or given up
         #[arg(long)]
         all: bool,
+        /// The last message of the page before
+        #[arg(long, value_name = "MESSAGE")]
+        cursor: Option<MessageId>,
         /// Rows at most
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
@@ -119,7 +122,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
                 request_id,
             };
             let sent: MessagesSent = ask::command(&bus, global, Operation::MessagesSend, &question).await?;
-            show(global, &sent, || said(&sent.messages))?;
+            show(global, &sent, || said(&sent))?;
         }
         Command::Ask {
             to,
@@ -137,23 +140,28 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
                 request_id,
             };
             let sent: MessagesSent = ask::command(&bus, global, Operation::MessagesAsk, &question).await?;
-            show(global, &sent, || said(&sent.messages))?;
+            show(global, &sent, || said(&sent))?;
         }
         Command::List {
             session,
             host,
             all,
+            cursor,
             limit,
         } => {
             let question = MessagesListRequest {
                 session,
                 host,
                 all,
+                cursor,
                 limit,
             };
             let listed = ask::ask(&bus, Operation::MessagesList, &question).await;
             let (_, list): (_, MessagesList) = listed.map_err(AskError::fatal)?;
             show(global, &list, || inbox(&list, format::now()))?;
+            if let Some(cursor) = list.next_cursor.filter(|_| !global.json) {
+                output::remark(&format!("there are more: --cursor {cursor}"));
+            }
         }
         Command::Threads { session, host } => {
             let question = MessagesListRequest {
@@ -197,11 +205,12 @@ fn show<T: Serialize>(global: &Global, answer: &T, text: impl FnOnce() -> String
     Ok(())
 }
 
-fn said(messages: &[MessageRow]) -> String {
-    let lines = messages
-        .iter()
-        .map(|message| format!("{} to {}", message.id, format::shorten(&message.to, 120)));
-    lines.collect::<Vec<_>>().join("\n")
+fn said(sent: &MessagesSent) -> String {
+    let messages = sent.messages.iter();
+    let lines = messages.map(|message| format!("{} to {}", message.id, format::shorten(&message.to, 120)));
+    let more = sent.count.saturating_sub(sent.messages.len());
+    let more = (more > 0).then(|| format!("and {more} more"));
+    lines.chain(more).collect::<Vec<_>>().join("\n")
 }
 
 fn outcome(answered: &MessagesAnswered, done: &str) -> String {

@@ -1,11 +1,11 @@
 //! Alerts: listed.
 
+use super::page;
 use muster_domain::fleet::Fleet;
 use muster_wire::api::{self, AlertRow, AlertState, AlertsList, AlertsListRequest};
 use std::cmp::Reverse;
 
 pub(super) fn list(fleet: &Fleet, request: &AlertsListRequest) -> AlertsList {
-    let limit = api::page_rows(request.limit);
     let standing = fleet.alerts().standing().iter();
     let mut alerts: Vec<AlertRow> = standing.map(|(key, alert)| AlertRow::standing(key, alert)).collect();
     alerts.sort_by_key(|row| Reverse(row.raised_at));
@@ -24,7 +24,9 @@ pub(super) fn list(fleet: &Fleet, request: &AlertsListRequest) -> AlertsList {
                 .as_ref()
                 .is_none_or(|id| row.session.as_ref() == Some(id))
     });
-    let more = alerts.len() > limit;
-    alerts.truncate(limit);
-    AlertsList { alerts, more }
+    let page = page::of(alerts, api::page_rows(request.limit));
+    AlertsList {
+        more: page.more,
+        alerts: page.rows,
+    }
 }

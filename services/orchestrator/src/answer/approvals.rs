@@ -1,6 +1,6 @@
 //! Approvals: listed, shown, and answered.
 
-use super::{After, Asked, Then, encode_at};
+use super::{After, Asked, Then, encode_at, page};
 use muster_domain::approval::{self, ApprovalId, Resolved};
 use muster_domain::fleet::Fleet;
 use muster_wire::api::{
@@ -11,11 +11,7 @@ use muster_wire::envelope::RawData;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
-/// Bytes of one page: a message to the hub may have 1 MiB.
-const PAGE_BYTES_MAX: usize = 448 * 1024;
-
 pub(super) fn list(fleet: &Fleet, request: &ApprovalsListRequest) -> ApprovalsList {
-    let rows = api::page_rows(request.limit);
     let all: Box<dyn Iterator<Item = _>> = match request.cursor {
         None => Box::new(fleet.approvals().iter()),
         Some(cursor) => Box::new(fleet.approvals().after(cursor)),
@@ -29,19 +25,14 @@ pub(super) fn list(fleet: &Fleet, request: &ApprovalsListRequest) -> ApprovalsLi
             && request.host.as_ref().is_none_or(|wanted| Some(wanted) == host)
             && request.session.as_ref().is_none_or(|wanted| Some(wanted) == session)
     });
-    let (mut approvals, mut bytes, mut more) = (Vec::new(), 0, false);
-    for (id, approval) in wanted {
-        let row = ApprovalRow::new(id, approval);
-        bytes += serde_json::to_vec(&row).map_or(0, |text| text.len());
-        // One row alone always fits: neither a hook nor a request may say as much.
-        if approvals.len() == rows || (bytes > PAGE_BYTES_MAX && !approvals.is_empty()) {
-            more = true;
-            break;
-        }
-        approvals.push(row);
+    let page = page::of(
+        wanted.map(|(id, approval)| ApprovalRow::new(id, approval)),
+        api::page_rows(request.limit),
+    );
+    ApprovalsList {
+        next_cursor: page.next(|row| row.id),
+        approvals: page.rows,
     }
-    let next_cursor = approvals.last().filter(|_| more).map(|row| row.id);
-    ApprovalsList { approvals, next_cursor }
 }
 
 pub(super) fn get(fleet: &Fleet, request: &ApprovalRequest) -> Result<ApprovalAnswer, ApiError> {

@@ -1,6 +1,6 @@
 //! Budgets: listed, set, removed.
 
-use super::{After, Asked, Then, encode_at};
+use super::{After, Asked, Then, encode_at, page};
 use crate::election::now;
 use muster_domain::budget;
 use muster_domain::fleet::Fleet;
@@ -11,10 +11,13 @@ use muster_wire::api::{
 pub(super) fn list(fleet: &Fleet) -> BudgetsList {
     let now = now();
     let budgets = fleet.budgets().in_force();
+    let page = page::of(
+        budgets.map(|(id, budget)| BudgetRow::new(fleet, id, budget, now)),
+        usize::MAX,
+    );
     BudgetsList {
-        budgets: budgets
-            .map(|(id, budget)| BudgetRow::new(fleet, id, budget, now))
-            .collect(),
+        more: page.more,
+        budgets: page.rows,
     }
 }
 

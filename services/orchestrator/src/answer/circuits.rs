@@ -1,6 +1,6 @@
 //! Circuits: shown, probed by hosts, and reset by operators.
 
-use super::{After, Asked, Then, encode_at};
+use super::{After, Asked, Then, encode_at, page};
 use crate::election::now;
 use muster_domain::circuit::{self, Asking, Holder, Permit};
 use muster_domain::fleet::{Fleet, SessionKey};
@@ -13,9 +13,14 @@ use muster_wire::api::{
 pub(super) fn status(fleet: &Fleet, request: &CircuitsStatusRequest) -> CircuitsStatus {
     match &request.agent {
         Some(agent) => CircuitsStatus::One(Box::new(row(fleet, agent))),
-        None => CircuitsStatus::All {
-            breakers: fleet.circuits().all().keys().map(|agent| row(fleet, agent)).collect(),
-        },
+        None => {
+            let all = fleet.circuits().all().keys();
+            let page = page::of(all.map(|agent| row(fleet, agent)), usize::MAX);
+            CircuitsStatus::All {
+                more: page.more,
+                breakers: page.rows,
+            }
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Delegations: asked for, listed, shown, taken back.
 
-use super::{After, Asked, Then, encode_at, lists, of_its_own, policy};
+use super::{After, Asked, Then, encode_at, lists, of_its_own, page, policy};
 use crate::election::now;
-use muster_domain::delegation::{self, Delegating, Refusal, Wish};
+use muster_domain::delegation::{self, Delegating, Delegation, Refusal, Wish};
 use muster_domain::fleet::Fleet;
 use muster_domain::ids::DelegationId;
 use muster_wire::agent_call::delegation_line;
@@ -12,6 +12,7 @@ use muster_wire::api::{
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use std::cmp::Reverse;
 
 /// Bytes of a task: what a model may be told in one go, and far below a message's limit.
 const TASK_BYTES_MAX: usize = 64 * 1024;
@@ -90,12 +91,10 @@ fn begun(fleet: &Fleet, id: DelegationId) -> Result<Delegated, ApiError> {
     })
 }
 
-pub(super) fn list(fleet: &Fleet, request: &DelegationsListRequest) -> DelegationsList {
-    let rows = api::page_rows(request.limit);
-    let mut all: Vec<_> = fleet
-        .delegations()
-        .all()
-        .iter()
+pub(super) fn list(fleet: &Fleet, request: &DelegationsListRequest) -> Result<DelegationsList, ApiError> {
+    let after = request.cursor.map(|id| Ok((Reverse(known(fleet, id)?.queued), id)));
+    let all = fleet.delegations().all().iter();
+    let wanted = all
         .filter(|(_, one)| request.all || one.status.is_open())
         .filter(|(_, one)| request.host.as_ref().is_none_or(|host| *host == one.session.host))
         .filter(|(_, one)| {
@@ -104,16 +103,18 @@ pub(super) fn list(fleet: &Fleet, request: &DelegationsListRequest) -> Delegatio
                 .as_ref()
                 .is_none_or(|session| *session == one.session.id)
         })
-        .collect();
-    all.sort_by_key(|(id, one)| (std::cmp::Reverse(one.queued), **id));
-    DelegationsList {
-        more: all.len() > rows,
-        delegations: all
-            .into_iter()
-            .take(rows)
-            .map(|(id, one)| DelegationRow::new(*id, one))
-            .collect(),
-    }
+        .map(|(id, one)| (*id, one));
+    let page = page::latest(
+        wanted,
+        |one| one.queued,
+        after.transpose()?,
+        DelegationRow::new,
+        api::page_rows(request.limit),
+    );
+    Ok(DelegationsList {
+        next_cursor: page.next(|row| row.id),
+        delegations: page.rows,
+    })
 }
 
 pub(super) fn get(fleet: &Fleet, request: &DelegationRequest) -> Result<DelegationAnswer, ApiError> {
@@ -141,10 +142,12 @@ fn after(delegating: Delegating, then: Then) -> After {
 }
 
 fn row(fleet: &Fleet, id: DelegationId) -> Result<DelegationRow, ApiError> {
+    known(fleet, id).map(|delegation| DelegationRow::new(id, delegation))
+}
+
+fn known(fleet: &Fleet, id: DelegationId) -> Result<&Delegation, ApiError> {
     let known = fleet.delegations().get(id);
-    known
-        .map(|delegation| DelegationRow::new(id, delegation))
-        .ok_or_else(|| error(&Refusal::Unknown(id)))
+    known.ok_or_else(|| error(&Refusal::Unknown(id)))
 }
 
 fn error(refusal: &Refusal) -> ApiError {

@@ -1,8 +1,9 @@
 //! What hosts are told to do for their sessions: asked for, listed, shown.
 
-use super::{After, Asked, Then, encode_at, lists};
-use muster_domain::effect::{self, Action, ActionKind, Asking, Refusal};
+use super::{After, Asked, Then, encode_at, lists, page};
+use muster_domain::effect::{self, Action, ActionKind, Asking, Effect, Refusal};
 use muster_domain::fleet::{Fleet, SessionKey};
+use muster_domain::ids::EffectId;
 use muster_domain::memory;
 use muster_domain::names::SessionId;
 use muster_wire::api::{
@@ -11,6 +12,7 @@ use muster_wire::api::{
     StagedOutcome, StagedWrite,
 };
 use sha2::{Digest, Sha256};
+use std::cmp::Reverse;
 
 /// Bytes of a prompt: what a model may be told in one go, and far below a message's limit.
 const PROMPT_BYTES_MAX: usize = 64 * 1024;
@@ -140,33 +142,36 @@ fn found(
     Ok(EffectRow::new(id, effect))
 }
 
-pub(super) fn list(fleet: &Fleet, request: &EffectsListRequest) -> EffectsList {
-    let rows = api::page_rows(request.limit);
-    let mut all: Vec<_> = fleet
-        .effects()
-        .all()
-        .iter()
+pub(super) fn list(fleet: &Fleet, request: &EffectsListRequest) -> Result<EffectsList, ApiError> {
+    let after = request.cursor.map(|id| Ok((Reverse(known(fleet, id)?.asked), id)));
+    let all = fleet.effects().all().iter();
+    let wanted = all
         .filter(|(_, one)| request.all || one.status().is_open())
         .filter(|(_, one)| request.host.as_ref().is_none_or(|host| *host == one.target.host))
         .filter(|(_, one)| request.session.as_ref().is_none_or(|id| *id == one.target.id))
-        .collect();
-    all.sort_by_key(|(id, one)| (std::cmp::Reverse(one.asked), **id));
-    EffectsList {
-        more: all.len() > rows,
-        effects: all
-            .into_iter()
-            .take(rows)
-            .map(|(id, one)| EffectRow::new(*id, one))
-            .collect(),
-    }
+        .map(|(id, one)| (*id, one));
+    let page = page::latest(
+        wanted,
+        |one| one.asked,
+        after.transpose()?,
+        EffectRow::new,
+        api::page_rows(request.limit),
+    );
+    Ok(EffectsList {
+        next_cursor: page.next(|row| row.id),
+        effects: page.rows,
+    })
 }
 
 pub(super) fn get(fleet: &Fleet, request: &EffectRequest) -> Result<EffectAnswer, ApiError> {
-    let known = fleet.effects().get(request.id);
-    let effect = known.ok_or_else(|| ApiError::new(ErrorKind::NotFound, format!("no such effect: {}", request.id)))?;
     Ok(EffectAnswer {
-        effect: EffectRow::new(request.id, effect),
+        effect: EffectRow::new(request.id, known(fleet, request.id)?),
     })
+}
+
+fn known(fleet: &Fleet, id: EffectId) -> Result<&Effect, ApiError> {
+    let known = fleet.effects().get(id);
+    known.ok_or_else(|| ApiError::new(ErrorKind::NotFound, format!("no such effect: {id}")))
 }
 
 fn words(what: &str, text: String, bytes_max: usize) -> Result<Box<str>, ApiError> {

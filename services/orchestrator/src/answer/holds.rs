@@ -1,5 +1,6 @@
 //! Orders that hosts enforce: listed, set, released.
 
+use super::page::Room;
 use super::{After, Asked, Then, encode_at};
 use crate::election::now;
 use muster_domain::fleet::Fleet;
@@ -17,9 +18,13 @@ const REASON_CHARS_MAX: usize = 500;
 pub(super) fn list(fleet: &Fleet, request: &HoldsListRequest) -> HoldsList {
     let holds = fleet.holds();
     let past = holds.past().filter(|_| request.past);
+    let mut room = Room::new();
+    let holds = room.page(holds.in_force().map(|hold| HoldRow::new(fleet, hold)), usize::MAX);
+    let past = room.page(past.map(|past| HoldRow::past(fleet, past)), usize::MAX);
     HoldsList {
-        holds: holds.in_force().map(|hold| HoldRow::new(fleet, hold)).collect(),
-        past: past.map(|past| HoldRow::past(fleet, past)).collect(),
+        more: holds.more || past.more,
+        holds: holds.rows,
+        past: past.rows,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rows: sessions and hosts, a page at a time, and one session among them.
 
+use super::page;
 use muster_domain::fleet::{Fleet, SessionKey};
 use muster_domain::names::{HostName, SessionId};
 use muster_domain::view::{self, HostView};
@@ -10,28 +11,23 @@ use muster_wire::api::{
 use std::ops::Bound;
 
 pub(super) fn sessions(fleet: &Fleet, request: &SessionsListRequest) -> SessionsList {
-    let rows = api::page_rows(request.limit);
     let after = request
         .cursor
         .as_ref()
         .map_or(Bound::Unbounded, |cursor| Bound::Excluded(cursor.key()));
     let keys = fleet.sessions().range((after, Bound::Unbounded)).map(|(key, _)| key);
-    let mut sessions: Vec<SessionSummary> = keys
+    let wanted = keys
         .filter_map(|key| view::session(fleet, key))
-        .filter(|session| request.admits(session))
-        .take(rows + 1)
-        .map(SessionSummary::from)
-        .collect();
-    let more = sessions.len() > rows;
-    sessions.truncate(rows);
-    let last = sessions.last().filter(|_| more);
-    let next_cursor = last.map(|row| {
-        Cursor::after(SessionKey {
-            host: row.host.clone(),
-            id: row.id.clone(),
-        })
-    });
-    SessionsList { sessions, next_cursor }
+        .filter(|session| request.admits(session));
+    let page = page::of(wanted.map(SessionSummary::from), api::page_rows(request.limit));
+    let key = |row: &SessionSummary| SessionKey {
+        host: row.host.clone(),
+        id: row.id.clone(),
+    };
+    SessionsList {
+        next_cursor: page.next(|row| Cursor::after(key(row))),
+        sessions: page.rows,
+    }
 }
 
 pub(super) fn summary(fleet: &Fleet, key: &SessionKey) -> Result<SessionSummary, ApiError> {
@@ -65,17 +61,15 @@ fn unknown(id: &SessionId) -> ApiError {
 }
 
 pub(super) fn hosts(fleet: &Fleet, request: &HostsListRequest) -> HostsList {
-    let rows = api::page_rows(request.limit);
     let after = |host: &HostView| request.cursor.as_ref().is_none_or(|cursor| host.name > *cursor);
-    let mut hosts: Vec<HostSummary> = view::hosts(fleet)
-        .filter(after)
-        .take(rows + 1)
-        .map(HostSummary::from)
-        .collect();
-    let more = hosts.len() > rows;
-    hosts.truncate(rows);
-    let next_cursor = hosts.last().filter(|_| more).map(|host| host.name.clone());
-    HostsList { hosts, next_cursor }
+    let page = page::of(
+        view::hosts(fleet).filter(after).map(HostSummary::from),
+        api::page_rows(request.limit),
+    );
+    HostsList {
+        next_cursor: page.next(|host| host.name.clone()),
+        hosts: page.rows,
+    }
 }
 
 pub(super) fn turns(fleet: &Fleet, request: TurnsStatsRequest) -> TurnsStats {

@@ -1,6 +1,7 @@
 //! Messages: sent, asked, received, answered. Who writes is who asks; no request says it.
 
-use super::{After, Answer, Asked, Then, encode_at, failure, lists};
+use super::page::Room;
+use super::{After, Answer, Asked, Then, encode_at, failure, lists, page};
 use bytes::Bytes;
 use muster_domain::fleet::Fleet;
 use muster_domain::ids::MessageId;
@@ -13,6 +14,8 @@ use muster_wire::api::{
     MessagesReceiveRequest, MessagesReceived, MessagesRemindRequest, MessagesSendRequest, MessagesSent,
     MessagesThreads, Position, Whoami,
 };
+use muster_wire::limits::PAGE_ROWS_MAX;
+use std::cmp::Reverse;
 use std::time::Duration;
 
 /// For everybody.
@@ -84,8 +87,11 @@ fn sending(asked: &Asked<'_>, wish: &Wish) -> Result<After, ApiError> {
     let (caller, name) = (asker.caller.clone(), asker.request.clone());
     let then: Then = Box::new(move |fleet, at| {
         let sent = fleet.messages().sent_by(&from, &caller, &name);
-        let messages = sent.map(|(id, message)| MessageRow::new(id, message)).collect();
-        encode_at(at, MessagesSent { messages })
+        let rows: Vec<_> = sent.map(|(id, message)| MessageRow::new(id, message)).collect();
+        let count = rows.len();
+        // To all there may be hundreds, which say the same.
+        let messages = page::of(rows, PAGE_ROWS_MAX).rows;
+        encode_at(at, MessagesSent { messages, count })
     });
     Ok(match sending {
         Sending::Write(drafts) => After::written(drafts, then),
@@ -97,7 +103,12 @@ fn sending(asked: &Asked<'_>, wish: &Wish) -> Result<After, ApiError> {
 /// What waits; where nothing does, the asker may wait for it.
 pub(super) fn receive(asked: &Asked<'_>, request: &MessagesReceiveRequest) -> Answer {
     let max = request.max.unwrap_or(api::RECEIVE_MAX).clamp(1, api::RECEIVE_MAX);
-    let received = message::receive(asked.fleet, asked.overlay, asked.asker, max, asked.now);
+    let (mut room, mut count) = (Room::new(), 0);
+    let mut fits = |id, message: &Message| {
+        count += 1;
+        count <= max && room.takes(&MessageRow::new(id, message))
+    };
+    let received = message::receive(asked.fleet, asked.overlay, asked.asker, &mut fits, asked.now);
     let party = message::speaker(asked.fleet, asked.asker);
     let (received, party) = match (received, party) {
         (Ok(received), Ok(party)) => (received, party),
@@ -208,26 +219,32 @@ fn decided(deciding: Deciding, id: MessageId) -> Result<After, ApiError> {
 
 pub(super) fn list(asked: &Asked<'_>, request: &MessagesListRequest) -> Result<MessagesList, ApiError> {
     let inbox = whose(asked, request)?;
-    let rows = api::page_rows(request.limit);
+    let messages = asked.fleet.messages();
+    let after = request.cursor.map(|id| {
+        let message = messages.get(id).ok_or_else(|| error(&Refusal::Unknown(id)))?;
+        Ok((Reverse(message.at), id))
+    });
     let shown = |message: &Message| request.all || (message.is_unread() && message.is_due(asked.now));
-    let inbox_of = asked.fleet.messages().inbox(&inbox);
-    let mut all: Vec<_> = inbox_of.filter(|(_, message)| shown(message)).collect();
-    all.sort_by_key(|(id, message)| (std::cmp::Reverse(message.at), *id));
+    let wanted = messages.inbox(&inbox).filter(|(_, message)| shown(message));
+    let page = page::latest(
+        wanted,
+        |message| message.at,
+        after.transpose()?,
+        MessageRow::new,
+        api::page_rows(request.limit),
+    );
     Ok(MessagesList {
-        unread: asked.fleet.messages().unread_count(&inbox, asked.now),
-        more: all.len() > rows,
-        messages: all
-            .into_iter()
-            .take(rows)
-            .map(|(id, message)| MessageRow::new(id, message))
-            .collect(),
+        unread: messages.unread_count(&inbox, asked.now),
+        next_cursor: page.next(|row| row.id),
+        messages: page.rows,
         inbox: inbox.to_string(),
     })
 }
 
 pub(super) fn threads(asked: &Asked<'_>, request: &MessagesListRequest) -> Result<MessagesThreads, ApiError> {
     let inbox = whose(asked, request)?;
-    let rows = |is: &dyn Fn(&Message) -> bool| {
+    let (mut room, mut more) = (Room::new(), false);
+    let mut rows = |is: &dyn Fn(&Message) -> bool| {
         let open = asked
             .fleet
             .messages()
@@ -236,8 +253,10 @@ pub(super) fn threads(asked: &Asked<'_>, request: &MessagesListRequest) -> Resul
             .filter(|(_, message)| !message.is_over() && is(message));
         let mut open: Vec<_> = open.collect();
         open.sort_by_key(|(id, message)| (message.at, **id));
-        let page = open.into_iter().take(api::page_rows(request.limit));
-        page.map(|(id, message)| MessageRow::new(*id, message)).collect()
+        let rows = open.into_iter().map(|(id, message)| MessageRow::new(*id, message));
+        let page = room.page(rows, api::page_rows(request.limit));
+        more |= page.more;
+        page.rows
     };
     let asks = |message: &Message| message.sent.from == inbox || message.sent.from.inbox().as_ref() == Some(&inbox);
     Ok(MessagesThreads {
@@ -245,6 +264,7 @@ pub(super) fn threads(asked: &Asked<'_>, request: &MessagesListRequest) -> Resul
         asked: rows(&|message| message.is_question() && asks(message)),
         reminders: rows(&|message| message.sent.kind == Kind::Reminder && message.sent.to == inbox),
         inbox: inbox.to_string(),
+        more,
     })
 }
 

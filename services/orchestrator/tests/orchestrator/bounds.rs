@@ -1,7 +1,11 @@
 //! Requests that say too much: refused whole, and nobody else is the worse for them.
 
-use crate::hub::Hub;
+use crate::effects::of_session;
+use crate::hub::{Hub, SOON};
 use muster_bus::service::RequestError;
+use muster_domain::state::SessionState;
+use muster_testkit::eventually;
+use muster_wire::api::Status;
 use muster_wire::subject::Operation;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -61,15 +65,21 @@ async fn large_asks_are_listed_a_page_at_a_time() {
     for n in 0..40 {
         asked.insert(ask(&hub, &format!("r{n}"), 15_000).await);
     }
+    let seen = in_pages(&hub, Operation::ApprovalsList, "approvals").await;
+    assert_eq!(seen, asked);
+    orchestrator.stop().await;
+}
+
+/// The ids of what is listed, over several pages.
+async fn in_pages(hub: &Hub, operation: Operation, rows: &str) -> BTreeSet<String> {
     let (mut seen, mut cursor, mut pages) = (BTreeSet::new(), Value::Null, 0);
     loop {
         let page = hub
-            .answer::<Value>(Operation::ApprovalsList, json!({ "cursor": cursor }))
+            .order(operation, &json!({"cursor": cursor, "limit": 500}))
             .await
-            .body;
+            .unwrap();
         pages += 1;
-        for row in page["approvals"].as_array().unwrap() {
-            assert!(row["asked"]["tool_input"]["command"].as_str().unwrap().len() > 15_000);
+        for row in page[rows].as_array().unwrap() {
             assert!(seen.insert(row["id"].as_str().unwrap().to_owned()), "listed twice");
         }
         cursor = page["next_cursor"].clone();
@@ -77,8 +87,68 @@ async fn large_asks_are_listed_a_page_at_a_time() {
             break;
         }
     }
-    assert_eq!(seen, asked);
-    assert!(pages > 1, "forty of them fit one message");
+    assert!(pages > 1, "all of them fit one message");
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_prompts_and_a_full_inbox_are_listed_a_page_at_a_time() {
+    let hub = Hub::start().await;
+    let orchestrator = hub.orchestrator("a", &[]);
+    let _ = hub.answer::<Value>(Operation::Status, json!({})).await;
+    let mut host = hub.host("web-01");
+    let started = json!({"version": "1", "instance": "0198f3c2-0000-7000-8000-00000000abcd"});
+    let started = host.observe(None, "host.status.started", &started);
+    host.publish(&[started]).await;
+    host.begin("s1").await;
+    hub.until("s1", SessionState::Working).await;
+    let mut asked = BTreeSet::new();
+    for n in 0..20 {
+        let spawn =
+            json!({"host": "web-01", "template": "t", "prompt": "x".repeat(60_000), "request_id": format!("r{n}")});
+        let effect = hub.order(Operation::SessionsSpawn, &spawn).await.unwrap();
+        asked.insert(effect["effect"]["id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(in_pages(&hub, Operation::EffectsList, "effects").await, asked);
+
+    let mut sent = BTreeSet::new();
+    for n in 0..150 {
+        let wish = json!({"to": "operator", "body": "x".repeat(4096), "request_id": format!("q{n}")});
+        let message = of_session(&hub, "s1", Operation::MessagesSend, &wish).await.unwrap();
+        sent.insert(message["messages"][0]["id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(in_pages(&hub, Operation::MessagesList, "messages").await, sent);
+    let gone = json!({"cursor": "0198f3c2-0000-7000-8000-00000000000a"});
+    assert_eq!(status(hub.order(Operation::EffectsList, &gone).await), 404);
+    orchestrator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_message_to_all_is_answered_with_as_many_rows_as_fit() {
+    let hub = Hub::start().await;
+    let orchestrator = hub.orchestrator("a", &[]);
+    let _ = hub.answer::<Value>(Operation::Status, json!({})).await;
+    let mut host = hub.host("web-01");
+    let begun: Vec<_> = (0..300)
+        .map(|n| {
+            host.hook(
+                &format!("s{n}"),
+                "session_start",
+                json!({"source": "startup", "cwd": "/src"}),
+            )
+        })
+        .collect();
+    host.publish(&begun).await;
+    eventually(SOON, async || {
+        let status = hub.answer::<Status>(Operation::Status, json!({})).await.body;
+        (status.sessions == 300).then_some(())
+    })
+    .await;
+    let wish = json!({"to": "*", "body": "x".repeat(4096)});
+    let sent = hub.order(Operation::MessagesSend, &wish).await.unwrap();
+    assert_eq!(sent["count"], 300);
+    let rows = sent["messages"].as_array().unwrap().len();
+    assert!((1..300).contains(&rows), "{rows}");
     orchestrator.stop().await;
 }
 

@@ -279,7 +279,7 @@ async fn only_an_operator_resets_and_the_same_request_again_is_the_same_reset() 
     let all = ask(&hub, "op-anna", Operation::CircuitsStatus, &json!({}))
         .await
         .unwrap();
-    let CircuitsStatus::All { breakers } = Reply::<CircuitsStatus>::read(&all).unwrap().body else {
+    let CircuitsStatus::All { breakers, .. } = Reply::<CircuitsStatus>::read(&all).unwrap().body else {
         panic!("not all");
     };
     assert_eq!(breakers.len(), 1);

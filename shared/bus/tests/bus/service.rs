@@ -74,6 +74,30 @@ async fn a_no_carries_its_reason_and_its_body() {
 }
 
 #[tokio::test]
+async fn an_answer_that_the_hub_would_not_take_is_answered_as_too_large() {
+    let (_server, bus) = hub().await;
+    let mut serving = serve(&bus, "0.1.0", &[Operation::Hello], 4).await.unwrap();
+    let answering = async {
+        for bytes in [2 << 20, 1 << 20, 1000 * 1024] {
+            let incoming = serving.next().await.unwrap();
+            incoming.respond(Ok(vec![b'x'; bytes].into())).await.unwrap();
+        }
+    };
+    let asking = async {
+        for _ in 0..2 {
+            let Err(RequestError::Failed(failure)) = ask(&bus, Operation::Hello).await else {
+                panic!("an answer");
+            };
+            assert_eq!(failure.code, 413);
+            let told: muster_wire::api::Failure = serde_json::from_slice(&failure.body).unwrap();
+            assert!(told.error.detail.contains("limit"), "{}", told.error.detail);
+        }
+        assert_eq!(ask(&bus, Operation::Hello).await.unwrap().len(), 1000 * 1024);
+    };
+    tokio::join!(asking, answering);
+}
+
+#[tokio::test]
 async fn no_more_questions_are_taken_than_there_are_places() {
     let (_server, bus) = hub().await;
     let mut serving = serve(&bus, "0.1.0", &[Operation::Hello], 2).await.unwrap();

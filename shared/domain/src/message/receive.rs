@@ -24,7 +24,7 @@ pub enum Received {
     Nothing,
 }
 
-/// Takes what waits for whoever asks, the oldest first.
+/// Takes what waits for whoever asks, the oldest first, for as long as it `fits`.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -32,7 +32,7 @@ pub fn receive(
     fleet: &Fleet,
     overlay: &Overlay,
     asker: &Asker,
-    max: usize,
+    fits: &mut dyn FnMut(MessageId, &Message) -> bool,
     now: Timestamp,
 ) -> Result<Received, Refusal> {
     let party = speaker(fleet, asker)?;
@@ -48,7 +48,8 @@ pub fn receive(
     }
     let mut waiting: Vec<(MessageId, &Message)> = waiting(fleet, overlay, &inbox, now).collect();
     waiting.sort_by_key(|(id, message)| (message.at, *id));
-    waiting.truncate(max);
+    let taken = waiting.iter().take_while(|(id, message)| fits(*id, message)).count();
+    waiting.truncate(taken);
     if waiting.is_empty() {
         return Ok(Received::Nothing);
     }

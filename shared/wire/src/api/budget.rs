@@ -21,6 +21,9 @@ pub struct BudgetsListRequest {}
 pub struct BudgetsList {
     /// The rows.
     pub budgets: Vec<BudgetRow>,
+    /// Whether there are more than fit.
+    #[serde(default)]
+    pub more: bool,
 }
 
 /// `budgets.set`: in place of one for the same of the same.

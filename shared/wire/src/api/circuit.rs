@@ -25,6 +25,9 @@ pub enum CircuitsStatus {
     All {
         /// By agent.
         breakers: Vec<Circuit>,
+        /// Whether there are more than fit.
+        #[serde(default)]
+        more: bool,
     },
     /// The one that was asked about.
     One(Box<Circuit>),

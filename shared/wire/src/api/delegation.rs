@@ -63,7 +63,10 @@ pub struct DelegationsListRequest {
     /// Only on this host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<HostName>,
-    /// Rows at most, the latest; the server has a cap of its own.
+    /// The last row of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<DelegationId>,
+    /// Rows at most; the server has a cap of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
@@ -73,8 +76,8 @@ pub struct DelegationsListRequest {
 pub struct DelegationsList {
     /// The rows.
     pub delegations: Vec<DelegationRow>,
-    /// Whether there are more than those.
-    pub more: bool,
+    /// Where to go on; none at the end.
+    pub next_cursor: Option<DelegationId>,
 }
 
 /// `delegations.get`: which one.

@@ -118,7 +118,10 @@ pub struct EffectsListRequest {
     /// Only on this host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<HostName>,
-    /// Rows at most, the latest; the server has a cap of its own.
+    /// The last row of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<EffectId>,
+    /// Rows at most; the server has a cap of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
@@ -128,8 +131,8 @@ pub struct EffectsListRequest {
 pub struct EffectsList {
     /// The rows.
     pub effects: Vec<EffectRow>,
-    /// Whether there are more than those.
-    pub more: bool,
+    /// Where to go on; none at the end.
+    pub next_cursor: Option<EffectId>,
 }
 
 /// `effects.get`: which one.

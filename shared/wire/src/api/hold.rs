@@ -25,6 +25,9 @@ pub struct HoldsList {
     /// Over, the latest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub past: Vec<HoldRow>,
+    /// Whether there are more than fit.
+    #[serde(default)]
+    pub more: bool,
 }
 
 /// `holds.set`.

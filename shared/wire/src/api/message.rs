@@ -139,7 +139,10 @@ pub struct MessagesListRequest {
     /// Also those that were read, answered or given up lately.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
-    /// Rows at most, the latest; the server has a cap of its own.
+    /// The last row of the page before; of a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<MessageId>,
+    /// Rows at most; the server has a cap of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
@@ -147,8 +150,10 @@ pub struct MessagesListRequest {
 /// What was sent: one message, or one for each session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessagesSent {
-    /// They.
+    /// They; of a message to all as many as fit.
     pub messages: Vec<MessageRow>,
+    /// How many in all.
+    pub count: usize,
 }
 
 /// What was taken. It has to be said to be read within five minutes, else it is offered again.
@@ -199,8 +204,8 @@ pub struct MessagesList {
     pub unread: usize,
     /// The rows.
     pub messages: Vec<MessageRow>,
-    /// Whether there are more than those.
-    pub more: bool,
+    /// Where to go on; none at the end.
+    pub next_cursor: Option<MessageId>,
 }
 
 /// What is open: the oldest first.
@@ -214,6 +219,8 @@ pub struct MessagesThreads {
     pub asked: Vec<MessageRow>,
     /// Reminders to come.
     pub reminders: Vec<MessageRow>,
+    /// Whether there are more than those.
+    pub more: bool,
 }
 
 /// `messages.whoami`: nothing is said, since who asks is known.

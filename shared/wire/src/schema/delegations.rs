@@ -1,6 +1,6 @@
 //! Delegations, and the circuits they pass.
 
-use super::{object, request_id, rows, text};
+use super::{cursor, object, request_id, rows, text};
 use serde_json::{Value, json};
 
 pub(super) fn delegate() -> Value {
@@ -22,6 +22,7 @@ pub(super) fn delegations_list() -> Value {
         "all": {"type": "boolean", "description": "also those that ended lately"},
         "session": text("only of this session"),
         "host": text("only on this host"),
+        "cursor": cursor(),
         "limit": rows(),
     });
     object(properties, &[])

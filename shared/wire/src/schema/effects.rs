@@ -1,6 +1,6 @@
 //! What hosts are told to do.
 
-use super::{object, request_id, rows, text};
+use super::{cursor, object, request_id, rows, text};
 use serde_json::{Value, json};
 
 /// A session, and what is said beyond it.
@@ -45,6 +45,7 @@ pub(super) fn effects_list() -> Value {
         "all": {"type": "boolean", "description": "also those that are over"},
         "session": text("only of this session"),
         "host": text("only on this host"),
+        "cursor": cursor(),
         "limit": rows(),
     });
     object(properties, &[])

@@ -1,6 +1,6 @@
 //! Messages.
 
-use super::{object, request_id, rows, text, time};
+use super::{cursor, object, request_id, rows, text, time};
 use serde_json::{Value, json};
 
 pub(super) fn send() -> Value {
@@ -72,6 +72,7 @@ pub(super) fn list() -> Value {
         "session": text("this session's; without it, your own"),
         "host": text("its host; may be left out while no two hosts have the id"),
         "all": {"type": "boolean", "description": "also those that were read, answered or given up lately"},
+        "cursor": cursor(),
         "limit": rows(),
     });
     object(properties, &[])

@@ -248,6 +248,7 @@ pub(super) fn requests() -> Vec<Full> {
                 all: true,
                 session: Some(id()),
                 host: Some(host()),
+                cursor: Some(delegation()),
                 limit: Some(1),
             },
         ),

@@ -56,6 +56,7 @@ pub(super) fn requests() -> Vec<Full> {
                 all: true,
                 session: Some(id()),
                 host: Some(host()),
+                cursor: Some("0198f3c2-0000-7000-8000-00000000000a".parse().unwrap()),
                 limit: Some(5),
             },
         ),

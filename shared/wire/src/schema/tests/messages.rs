@@ -18,6 +18,7 @@ pub(super) fn requests() -> Vec<Full> {
         session: SessionId::new("s1").ok(),
         host: HostName::new("web-01").ok(),
         all: true,
+        cursor: Some(id()),
         limit: Some(5),
     };
     vec![
