@@ -15,7 +15,7 @@ pub use meter::Level;
 use meter::Meters;
 pub use rule::{Measure, Rule, Scope, Subject, Window};
 
-use crate::fact::Recorded;
+use crate::fact::Moment;
 use crate::family::{BudgetKind, EventType};
 use crate::fleet::{Applied, SessionKey, Why};
 use crate::names::{AgentName, HostName};
@@ -258,7 +258,7 @@ impl Budgets {
         }
     }
 
-    pub(crate) fn fold(&mut self, recorded: &Recorded, change: &Change) -> Applied {
+    pub(crate) fn fold(&mut self, recorded: Moment<'_>, change: &Change) -> Applied {
         match change {
             Change::Set { rule, by } => {
                 let budget = Budget {

@@ -17,7 +17,7 @@ pub use conclude::{Asking, Refusal, ask, reset};
 pub(crate) use conclude::{catch_up, due, expire, react};
 pub use settings::Settings;
 
-use crate::fact::{Decision, Fact, Hook, HookBody, Recorded, TurnFact};
+use crate::fact::{Decision, Fact, Hook, HookBody, Moment, Recorded, TurnFact};
 use crate::fleet::SessionKey;
 use crate::ids::DelegationId;
 use crate::names::{SessionId, SubagentName, ToolCallId};
@@ -124,7 +124,7 @@ pub struct Circuits {
 
 impl Circuits {
     /// Takes in what was observed; the agents whose runs it bears on.
-    pub(crate) fn observe(&mut self, recorded: &Recorded) {
+    pub(crate) fn observe(&mut self, recorded: Moment<'_>) {
         let (Some(host), Some(id)) = (&recorded.event.host, &recorded.event.session) else {
             return;
         };
@@ -141,7 +141,7 @@ impl Circuits {
         }
     }
 
-    fn work(&mut self, session: &SessionKey, recorded: &Recorded, hook: &Hook, work: &Work) {
+    fn work(&mut self, session: &SessionKey, recorded: Moment<'_>, hook: &Hook, work: &Work) {
         let at = recorded.at;
         let (call, of_tool) = called(&hook.body);
         if let (HookBody::ToolEnded { spawned: Some(id), .. }, Some(call)) = (&hook.body, call) {
@@ -184,7 +184,7 @@ impl Circuits {
     }
 
     /// Takes in a transition. The log is the authority, so whatever it says is so.
-    pub(crate) fn fold(&mut self, change: &Change, recorded: &Recorded) {
+    pub(crate) fn fold(&mut self, change: &Change, recorded: Moment<'_>) {
         let at = recorded.at;
         self.changed_seq = recorded.seq;
         let circuit = self.entry(change.agent());

@@ -16,7 +16,7 @@ pub(crate) use conclude::{catch_up, due, expire, react};
 pub use words::{DelegationFact, Settings, Status, Tier, UnknownTier};
 
 use crate::circuit::Circuits;
-use crate::fact::{Fact, HookBody, Recorded};
+use crate::fact::{Fact, HookBody, Moment};
 use crate::fleet::SessionKey;
 use crate::ids::DelegationId;
 use crate::names::{SubagentId, SubagentName, ToolCallId};
@@ -87,7 +87,7 @@ pub struct Delegations {
 
 impl Delegations {
     /// Takes in what was observed.
-    pub(crate) fn observe(&mut self, recorded: &Recorded) {
+    pub(crate) fn observe(&mut self, recorded: Moment<'_>) {
         let Fact::Hook(hook) = &recorded.event.fact else {
             return;
         };

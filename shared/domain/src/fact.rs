@@ -30,6 +30,14 @@ pub struct Recorded {
     pub event: Event,
 }
 
+/// An event as it is folded: at a time of its own, where the log gave several the same.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment<'a> {
+    pub(crate) seq: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) event: &'a Event,
+}
+
 /// An event, read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {

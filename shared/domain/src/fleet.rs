@@ -15,7 +15,7 @@ use crate::budget::{self, Budgets};
 use crate::circuit::Circuits;
 use crate::delegation::Delegations;
 use crate::effect::Effects;
-use crate::fact::{Decision, Fact, Hook, HookBody, Recorded, TurnFact};
+use crate::fact::{Decision, Fact, Hook, HookBody, Moment, Recorded, TurnFact};
 use crate::family::{Family, Owner};
 use crate::hold::Holds;
 use crate::host::{Host, HostState};
@@ -180,17 +180,15 @@ impl Fleet {
         let first = self.watermark == 0;
         self.headless |= first && recorded.seq > 1;
         self.watermark = recorded.seq;
-        let stepped;
-        let recorded = if recorded.at == self.at && !first {
+        if recorded.at == self.at && !first {
             self.ties = self.ties.saturating_add(1);
-            stepped = Recorded {
-                at: recorded.at.step(self.ties),
-                ..recorded.clone()
-            };
-            &stepped
         } else {
             (self.at, self.ties) = (recorded.at, 0);
-            recorded
+        }
+        let recorded = Moment {
+            seq: recorded.seq,
+            at: recorded.at.step(self.ties),
+            event: &recorded.event,
         };
         self.now = self.now.max(recorded.at);
         let applied = if self.seen_before(recorded) {
@@ -203,7 +201,7 @@ impl Fleet {
         applied
     }
 
-    fn seen_before(&mut self, recorded: &Recorded) -> bool {
+    fn seen_before(&mut self, recorded: Moment<'_>) -> bool {
         let Some(origin) = recorded.event.origin else {
             return false;
         };
@@ -225,7 +223,7 @@ impl Fleet {
         }
     }
 
-    fn fold(&mut self, recorded: &Recorded) -> Applied {
+    fn fold(&mut self, recorded: Moment<'_>) -> Applied {
         let event = &recorded.event;
         let observed = event.event_type.family().owner() == Owner::Ingest;
         if let (Some(name), true) = (&event.host, observed) {
@@ -264,7 +262,7 @@ impl Fleet {
         }
     }
 
-    fn decision(&mut self, recorded: &Recorded, decision: &Decision) -> Applied {
+    fn decision(&mut self, recorded: Moment<'_>, decision: &Decision) -> Applied {
         let conclude = |state| move |host: &mut Host| host.conclude(state, recorded.at, recorded.seq);
         match decision {
             Decision::LeaderElected { instance, term } => {
@@ -329,7 +327,7 @@ impl Fleet {
     }
 
     /// A hook that is held open until somebody answers begins an approval.
-    fn ask(&mut self, recorded: &Recorded, hook: &Hook) {
+    fn ask(&mut self, recorded: Moment<'_>, hook: &Hook) {
         let (HookBody::PermissionAsked(used) | HookBody::ToolStarted(used)) = &hook.body else {
             return;
         };
@@ -339,7 +337,7 @@ impl Fleet {
         }
     }
 
-    fn approval(&mut self, recorded: &Recorded, fact: &ApprovalFact) -> Applied {
+    fn approval(&mut self, recorded: Moment<'_>, fact: &ApprovalFact) -> Applied {
         let ended = self.approvals.fold(fact, origin(recorded), &self.settings.approvals);
         if let Some(Approval {
             session: Some(key),
@@ -358,7 +356,7 @@ impl Fleet {
         Applied::Changed
     }
 
-    fn alert(&mut self, recorded: &Recorded, fact: &AlertFact) -> Applied {
+    fn alert(&mut self, recorded: Moment<'_>, fact: &AlertFact) -> Applied {
         let applied = self.alerts.fold(recorded, fact);
         if let (Some(host), Some(id)) = (&recorded.event.host, &recorded.event.session) {
             let key = SessionKey {
@@ -374,7 +372,7 @@ impl Fleet {
         applied
     }
 
-    fn host(&mut self, recorded: &Recorded, change: impl FnOnce(&mut Host)) -> Applied {
+    fn host(&mut self, recorded: Moment<'_>, change: impl FnOnce(&mut Host)) -> Applied {
         let Some(name) = &recorded.event.host else {
             return Applied::Ignored(Why::NoBearing);
         };
@@ -395,7 +393,7 @@ impl Fleet {
         Applied::Changed
     }
 
-    fn session_event(&mut self, recorded: &Recorded, create: bool) -> Applied {
+    fn session_event(&mut self, recorded: Moment<'_>, create: bool) -> Applied {
         let event = &recorded.event;
         let (Some(host), Some(id)) = (&event.host, &event.session) else {
             return Applied::Ignored(Why::NoBearing);
@@ -436,13 +434,13 @@ impl Fleet {
 }
 
 /// The session it is about.
-fn session_of(recorded: &Recorded) -> Option<SessionKey> {
+fn session_of(recorded: Moment<'_>) -> Option<SessionKey> {
     let event = &recorded.event;
     let (host, id) = event.host.clone().zip(event.session.clone())?;
     Some(SessionKey { host, id })
 }
 
-fn origin(recorded: &Recorded) -> approval::Origin<'_> {
+fn origin(recorded: Moment<'_>) -> approval::Origin<'_> {
     let event = &recorded.event;
     approval::Origin {
         id: ApprovalId::of(event.id),

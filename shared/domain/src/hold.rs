@@ -12,7 +12,7 @@ pub use decide::{Refusal, Release, Set, Which, ask, confirm, release};
 pub(crate) use decide::{due, expire, holding, of_budgets, released, set};
 pub use selector::{Selector, Whom};
 
-use crate::fact::Recorded;
+use crate::fact::Moment;
 use crate::family::{EventType, HoldKind};
 use crate::fleet::{Applied, Why};
 use crate::ids::EventId;
@@ -205,19 +205,19 @@ impl Holds {
         self.in_force.iter().find(|hold| hold.id == id)
     }
 
-    pub(crate) fn fold(&mut self, recorded: &Recorded, change: &Change) -> Applied {
-        let Recorded { seq, at, event } = recorded;
+    pub(crate) fn fold(&mut self, recorded: Moment<'_>, change: &Change) -> Applied {
+        let Moment { seq, at, event } = recorded;
         match change {
             Change::Set(order) => {
                 if self.get(event.id).is_some() {
                     return Applied::Ignored(Why::NoBearing);
                 }
-                self.changed_seq = *seq;
+                self.changed_seq = seq;
                 self.in_force.push(Hold {
                     id: event.id,
                     order: order.clone(),
-                    at: *at,
-                    seq: *seq,
+                    at,
+                    seq,
                     confirmed: BTreeMap::new(),
                 });
             }
@@ -225,10 +225,10 @@ impl Holds {
                 let Some(place) = self.in_force.iter().position(|known| known.id == *hold) else {
                     return Applied::Ignored(Why::NoBearing);
                 };
-                self.changed_seq = *seq;
+                self.changed_seq = seq;
                 self.past.push_back(Past {
                     hold: self.in_force.remove(place),
-                    at: *at,
+                    at,
                     by: by.clone(),
                     reason: reason.clone(),
                 });
@@ -241,7 +241,7 @@ impl Holds {
                 let (Some(known), Some(host)) = (known, &event.host) else {
                     return Applied::Ignored(Why::NoBearing);
                 };
-                known.confirmed.entry(host.clone()).or_insert(*at);
+                known.confirmed.entry(host.clone()).or_insert(at);
             }
         }
         Applied::Changed

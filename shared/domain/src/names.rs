@@ -1,11 +1,13 @@
-//! Names that come from outside, checked once.
+//! Names that come from outside, checked once and then shared: each is a key in many places.
 //!
 //! A [`HostName`] is always safe as one subject token. The others may hold any printable text (agents choose them): where
 //! they become a token, the contract crate encodes them reversibly.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Longest host name, in bytes: a DNS label's limit (RFC 1035), so that a short hostname always fits.
 pub const HOST_NAME_BYTES_MAX: usize = 63;
@@ -61,12 +63,26 @@ fn bounded<'a>(what: &'static str, text: &'a str, limit_bytes: usize) -> Result<
     Ok(text)
 }
 
+/// Reads a name without a copy of its text before it is checked: a replay reads some for each event.
+struct Checked<T>(&'static str, fn(&str) -> Result<T, NameError>);
+
+impl<T> Visitor<'_> for Checked<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        (self.1)(text).map_err(E::custom)
+    }
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $check:path) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks `text` and takes it as a name.
@@ -102,16 +118,15 @@ macro_rules! name {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = NameError;
-            fn try_from(text: String) -> Result<Self, NameError> {
-                Self::new(&text)
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0.into()
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Checked($what, Self::new))
             }
         }
     };

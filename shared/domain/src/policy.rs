@@ -13,7 +13,7 @@ pub use ask::{Asking, Taken, ask};
 pub use check::{Blocked, Checked, Said, Speaker, blocked, check};
 pub use family::{ActionFamily, Ruling, UnknownFamily};
 
-use crate::fact::Recorded;
+use crate::fact::Moment;
 use crate::family::{EventType, PolicyKind};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -120,7 +120,7 @@ impl Policy {
         self.active.as_ref().map_or(0, |active| active.seq)
     }
 
-    pub(crate) fn fold(&mut self, fact: &PolicyFact, recorded: &Recorded) {
+    pub(crate) fn fold(&mut self, fact: &PolicyFact, recorded: Moment<'_>) {
         let PolicyFact::Activated(activation) = fact;
         self.history.push_front(Past {
             version: activation.version,

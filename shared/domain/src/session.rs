@@ -21,7 +21,7 @@ mod turn;
 mod watch;
 
 use crate::budget::Spent;
-use crate::fact::{Decision, Event, Fact, Hook, HookBody, ProcessFact, Recorded, TurnFact, Usage};
+use crate::fact::{Decision, Event, Fact, Hook, HookBody, Moment, ProcessFact, TurnFact, Usage};
 use crate::fleet::{Applied, Planned, Why};
 use crate::ids::EventId;
 use crate::names::{AgentName, Profile, PromptId, SubagentId, ToolCallId};
@@ -164,12 +164,9 @@ impl Session {
         }
     }
 
-    pub(crate) fn apply(&mut self, recorded: &Recorded) -> Applied {
-        let Recorded { at, event, .. } = recorded;
-        let word = Latest {
-            at: *at,
-            value: event.id,
-        };
+    pub(crate) fn apply(&mut self, recorded: Moment<'_>) -> Applied {
+        let Moment { at, event, .. } = recorded;
+        let word = Latest { at, value: event.id };
         if self.last_event < word {
             self.last_event = word;
         }
@@ -177,41 +174,41 @@ impl Session {
             Fact::Decision(Decision::StateChanged { to, reason }) => {
                 self.announced = Some(*to);
                 if *to == SessionState::Unknown {
-                    later(&mut self.silent, *at, reason.as_deref().map(Into::into));
+                    later(&mut self.silent, at, reason.as_deref().map(Into::into));
                 }
                 Applied::Changed
             }
             Fact::Decision(Decision::SessionLost { reason }) => {
-                later(&mut self.lost, *at, reason.as_str().into());
+                later(&mut self.lost, at, reason.as_str().into());
                 Applied::Changed
             }
             Fact::Decision(Decision::Memory(fact)) => {
-                self.memory.announced(fact, *at);
+                self.memory.announced(fact, at);
                 Applied::Changed
             }
             Fact::Hook(hook) => {
-                self.heard_of(event, *at);
-                self.hook(hook, *at)
+                self.heard_of(event, at);
+                self.hook(hook, at)
             }
             Fact::Turn(fact) => {
-                self.heard_of(event, *at);
-                self.printed(fact, *at)
+                self.heard_of(event, at);
+                self.printed(fact, at)
             }
             Fact::Process(fact) => {
                 // A death is no sign of life, however late it is noticed.
                 match fact {
-                    ProcessFact::Started(_) => self.heard_of(event, *at),
+                    ProcessFact::Started(_) => self.heard_of(event, at),
                     ProcessFact::Carries { process, carrier } => {
-                        self.heard_of(event, *at);
-                        self.carriers.began(process, carrier, *at);
+                        self.heard_of(event, at);
+                        self.carriers.began(process, carrier, at);
                     }
-                    ProcessFact::Exited { process, .. } => self.carriers.ended(process, *at),
+                    ProcessFact::Exited { process, .. } => self.carriers.ended(process, at),
                 }
-                self.processes.note(fact, *at);
+                self.processes.note(fact, at);
                 Applied::Changed
             }
             Fact::Noted => {
-                self.heard_of(event, *at);
+                self.heard_of(event, at);
                 Applied::Changed
             }
             Fact::Host(_) | Fact::Effect(_) | Fact::Decision(_) | Fact::Tombstone => Applied::Ignored(Why::NoBearing),

@@ -1,7 +1,7 @@
 //! The alerts that stand, and the latest that are over.
 
 use super::{AlertFact, Because, Raised, Rule, Severity};
-use crate::fact::Recorded;
+use crate::fact::Moment;
 use crate::fleet::{Applied, SessionKey, Why};
 use crate::names::{AgentName, HostName, SessionId};
 use crate::session::Session;
@@ -74,7 +74,7 @@ impl Alerts {
         rules.iter().filter_map(|rule| self.standing.get(&*rule.key(key)))
     }
 
-    pub(crate) fn fold(&mut self, recorded: &Recorded, fact: &AlertFact) -> Applied {
+    pub(crate) fn fold(&mut self, recorded: Moment<'_>, fact: &AlertFact) -> Applied {
         match fact {
             AlertFact::Raised(raised) => {
                 let alert = || begun(recorded, raised);
@@ -106,7 +106,7 @@ impl Alerts {
     }
 }
 
-fn begun(recorded: &Recorded, raised: &Raised) -> Alert {
+fn begun(recorded: Moment<'_>, raised: &Raised) -> Alert {
     let event = &recorded.event;
     Alert {
         rule: raised.rule,
