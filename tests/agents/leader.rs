@@ -86,7 +86,8 @@ impl Leader {
         found
     }
 
-    async fn of_session(&self, session: &str, kind: &str) -> Vec<Value> {
+    /// What every event of this kind says of the session.
+    pub(crate) async fn of_session(&self, session: &str, kind: &str) -> Vec<Value> {
         let is = |envelope: &Envelope| {
             envelope.event_type.to_string() == kind
                 && envelope.session.as_ref().is_some_and(|name| name.as_str() == session)

@@ -1,6 +1,7 @@
 //! The whole path with a real agent: Claude Code, led by a scripted model, reports through the installed hook; what it did
 //! is in the session, in order and once each; the settings are afterwards what they were before.
 
+mod alert;
 mod approvals;
 mod circuit;
 mod delegation;

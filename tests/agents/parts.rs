@@ -142,10 +142,16 @@ impl Parts {
         }
     }
 
+    /// The one JSON document that the command prints; null when it refuses.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let output = self.run(&[&["--json"], args].concat());
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+
     /// All approvals, as the leader knows them.
     pub(crate) fn approvals(&self) -> Vec<Value> {
-        let output = self.run(&["--json", "approvals", "--all"]);
-        serde_json::from_slice(&output.stdout).unwrap_or_default()
+        let all = self.json(&["approvals", "--all"]);
+        all.as_array().cloned().unwrap_or_default()
     }
 
     /// Waits until one approval is open; its id.

@@ -17,7 +17,7 @@ fn said(model: &ScriptedModel, text: &str) -> usize {
     with.map_or(0, |request| request["messages"].to_string().matches(text).count())
 }
 
-fn message(body: &str) -> Value {
+pub(crate) fn message(body: &str) -> Value {
     json!({"kind": "message", "message": uuid::Uuid::new_v4().to_string(), "from": "op-anna", "body": body, "attempt": 1})
 }
 

@@ -49,12 +49,36 @@ pub struct Step {
     content: Content,
     after: Duration,
     refusals: AtomicU32,
-    refusal: u16,
+    refusal: Refusal,
     quotes: Option<Regex>,
 }
 
 /// What stands for a quotation in a tool's input.
 pub const QUOTED: &str = "<quoted>";
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy)]
+enum Refusal {
+    Status(u16),
+    TooLong,
+}
+
+impl Refusal {
+    fn answer(self) -> (StatusCode, String) {
+        let (status, kind, message) = match self {
+            Self::Status(429) => (429, "rate_limit_error", "refused by script"),
+            Self::Status(status) => (status, "overloaded_error", "refused by script"),
+            Self::TooLong => (
+                400,
+                "invalid_request_error",
+                "prompt is too long: 208310 tokens > 200000 maximum",
+            ),
+        };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let error = json!({ "type": "error", "error": { "type": kind, "message": message } });
+        (status, error.to_string())
+    }
+}
 
 #[derive(Debug, Clone)]
 enum Content {
@@ -89,7 +113,17 @@ impl Step {
     pub fn refused_first(self, times: u32, status: u16) -> Self {
         Self {
             refusals: AtomicU32::new(times),
-            refusal: status,
+            refusal: Refusal::Status(status),
+            ..self
+        }
+    }
+
+    /// Finds the conversation too long for its window first, so often.
+    #[must_use]
+    pub fn too_long_first(self, times: u32) -> Self {
+        Self {
+            refusals: AtomicU32::new(times),
+            refusal: Refusal::TooLong,
             ..self
         }
     }
@@ -121,7 +155,7 @@ impl Step {
             content,
             after: Duration::ZERO,
             refusals: AtomicU32::new(0),
-            refusal: 529,
+            refusal: Refusal::Status(529),
             quotes: None,
         }
     }
@@ -219,10 +253,8 @@ impl Script {
         let step = if has_tools { self.step(request) } else { None }.unwrap_or(&done);
         tokio::time::sleep(step.after).await;
         if step.refuses() {
-            let status = StatusCode::from_u16(step.refusal).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let error =
-                json!({ "type": "error", "error": { "type": "overloaded_error", "message": "refused by script" } });
-            return (status, "application/json", error.to_string());
+            let (status, error) = step.refusal.answer();
+            return (status, "application/json", error);
         }
         let content = step.content(request);
         let number = self.answers.fetch_add(1, Ordering::Relaxed);

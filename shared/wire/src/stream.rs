@@ -222,8 +222,8 @@ impl StreamTurns {
     }
 
     fn result(&mut self, line: &Line<'_>, said: &mut Said) {
-        let result = line.subtype.as_deref().or(line.status.as_deref()).unwrap_or("success");
-        let ok = result == "success" && line.is_error != Some(true);
+        let result = result_class(line);
+        let ok = result == "success";
         let ending = TurnEnd {
             duration_ms: line.duration_ms(),
             num_turns: line.num_turns,
@@ -320,6 +320,18 @@ fn link(line: &Line<'_>, said: &mut Said) {
             }),
         },
     );
+}
+
+/// How a turn ended, in a word. Claude Code calls a turn that its model's provider refused a success, and an error besides;
+/// then the class is why.
+fn result_class<'a>(line: &'a Line<'_>) -> &'a str {
+    let class = line.subtype.as_deref().or(line.status.as_deref()).unwrap_or("success");
+    match line.terminal_reason.as_deref() {
+        _ if class != "success" || line.is_error != Some(true) => class,
+        _ if line.api_error_status == Some(429) => "rate_limit",
+        Some("completed") | None => "error",
+        Some(reason) => reason,
+    }
 }
 
 fn push(said: &mut Said, kind: TurnKind, payload: &impl Payload) {

@@ -37,7 +37,8 @@ pub struct TurnEnd {
     pub index: u32,
     /// Whether it went well.
     pub ok: bool,
-    /// The agent's result class (`success`, `error_max_turns`, …).
+    /// The agent's result class (`success`, `error_max_turns`, …); where it gives none for an error, why the turn is over
+    /// (`rate_limit`, `prompt_too_long`, …).
     pub result: String,
     /// The agent's own measure, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]

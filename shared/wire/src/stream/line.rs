@@ -58,6 +58,8 @@ pub(super) struct Line<'a> {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) is_error: Option<bool>,
     #[serde(default, deserialize_with = "lenient")]
+    pub(super) api_error_status: Option<u16>,
+    #[serde(default, deserialize_with = "lenient")]
     duration_ms: Option<u64>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) num_turns: Option<u64>,

@@ -46,6 +46,40 @@ fn a_background_command_is_no_subagent() {
     );
 }
 
+// As Claude Code 2.1.330 printed them.
+#[test]
+fn a_turn_that_was_refused_is_no_success_though_its_agent_says_so() {
+    let class = |result: &str| {
+        let line = format!(r#"{{"type":"result",{result}}}"#);
+        let end = play(&[&line])
+            .into_iter()
+            .find_map(|said| Some(said.strip_prefix("turn_end ")?.to_owned()));
+        let end: crate::data::turn::TurnEnd = serde_json::from_str(&end.unwrap()).unwrap();
+        (end.ok, end.result)
+    };
+    for (result, expected) in [
+        (
+            r#""subtype":"success","is_error":false,"terminal_reason":"completed""#,
+            (true, "success"),
+        ),
+        (
+            r#""subtype":"success","is_error":true,"terminal_reason":"api_error","api_error_status":429"#,
+            (false, "rate_limit"),
+        ),
+        (
+            r#""subtype":"success","is_error":true,"terminal_reason":"prompt_too_long","api_error_status":400"#,
+            (false, "prompt_too_long"),
+        ),
+        (r#""subtype":"success","is_error":true"#, (false, "error")),
+        (
+            r#""subtype":"error_during_execution","is_error":true,"terminal_reason":"aborted_tools""#,
+            (false, "error_during_execution"),
+        ),
+    ] {
+        assert_eq!(class(result), (expected.0, expected.1.to_owned()), "{result}");
+    }
+}
+
 #[test]
 fn compaction_is_told_once_each_way() {
     let said = play(&[
