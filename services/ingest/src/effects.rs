@@ -70,8 +70,8 @@ struct Request {
     session: Option<SessionId>,
     requested: EffectRequested,
     delivery: Delivery,
-    /// It was stored just now.
-    fresh: bool,
+    /// When it came, where it was stored just then.
+    fresh: Option<Timestamp>,
 }
 
 /// The clerk's other end.
@@ -91,8 +91,8 @@ impl Effects {
                 id: EffectId::of(envelope.id),
                 session: envelope.session.clone(),
                 requested,
+                fresh: fresh.then(now),
                 delivery,
-                fresh,
             })),
             Ok(Read::Withdrawn(withdrawn)) => Task::Withdrawn(withdrawn.effect_id, Box::new(delivery)),
             Err(error) => {

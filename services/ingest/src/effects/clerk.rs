@@ -74,7 +74,13 @@ impl Clerk {
 
     async fn task(&mut self, task: Task) {
         match task {
-            Task::Requested(request) => self.requested(request).await,
+            Task::Requested(mut request) => {
+                // Once: an order that waits for its carrier is not stored just now any more when it is looked at again.
+                if let Some(came) = request.fresh.take() {
+                    self.clock.fresh(request.delivery.stored.at, came);
+                }
+                self.requested(request).await;
+            }
             Task::Withdrawn(id, delivery) => {
                 self.withdrawn(id).await;
                 settle(*delivery).await;
@@ -130,14 +136,10 @@ impl Clerk {
     }
 
     async fn requested(&mut self, request: Box<Request>) {
-        let here = now();
-        if request.fresh {
-            self.clock.fresh(request.delivery.stored.at, here);
-        }
         if self.journal.get(request.id).is_some() {
             return settle(request.delivery).await;
         }
-        if self.clock.now(here) > request.requested.expires_at {
+        if self.clock.now(now()) > request.requested.expires_at {
             return self.refuse(*request, "late", "it came after its time").await;
         }
         if let Action::Spawn { .. } = request.requested.action {

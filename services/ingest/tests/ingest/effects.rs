@@ -16,7 +16,7 @@ use muster_wire::topology::EVENTS;
 use muster_wire::{Envelope, Filter};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 use tokio::time::timeout;
 
 pub(crate) const SESSION: &str = "78e6edba-fbb9-4db4-878f-fd73757b08ad";
@@ -190,6 +190,27 @@ async fn what_is_late_or_for_another_run_is_refused_and_never_begun() {
     drop(socket);
     let nobody = order(&hub, Some("r2"), 60, json!({"kind": "interrupt"})).await;
     assert_eq!(ended(&hub, &nobody).await, ["no_carrier"]);
+}
+
+#[tokio::test]
+async fn an_order_that_waited_for_its_carrier_past_its_time_is_refused() {
+    let hub = Hub::start().await;
+    let place = Place::new("web-01", &hub.server.client_url());
+    let ingest = place.start().await;
+    following(&ingest).await;
+    let begun = Instant::now();
+    let passed = async |since: Duration| {
+        let elapsed = || begun.elapsed() > since;
+        eventually(SOON, async || elapsed().then_some(()).ok_or("too early")).await;
+    };
+    // What comes without having been waited for says nothing of the hub's clock.
+    passed(Duration::from_secs(1)).await;
+    let late = order(&hub, Some("r1"), 2, json!({"kind": "interrupt"})).await;
+    passed(Duration::from_millis(3500)).await;
+    let mut socket = carrier(&ingest, "r1", &[]).await;
+    assert_eq!(ended(&hub, &late).await, ["late"]);
+    let next = order(&hub, Some("r1"), 60, json!({"kind": "interrupt"})).await;
+    assert_eq!(ordered(&mut socket).await, next);
 }
 
 #[tokio::test]
