@@ -9,6 +9,7 @@ mod claims;
 mod clerk;
 mod clock;
 mod journal;
+mod logs;
 mod receipts;
 mod sessions;
 mod spawn;

@@ -23,7 +23,7 @@ impl Clerk {
             request.session.as_ref(),
             model.as_deref(),
             *budget_usd_micros,
-            prompt,
+            &letter(&request.requested.by.caller, prompt),
         );
         let plan = match planned {
             Ok(plan) => plan,
@@ -58,5 +58,25 @@ impl Clerk {
         let is = |entry: &Entry| entry.kind == Some(ActionKind::Spawn) && entry.session.as_ref() == Some(session);
         let mut open = self.journal.open_entries();
         open.find(|(_, entry)| is(entry)).map(|(id, _)| id)
+    }
+}
+
+/// An order's words as the agent reads them. The first line is always ours, so that they are never taken for a command of
+/// the agent, as messages are not.
+fn letter(from: &str, prompt: &str) -> String {
+    let from = from.split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("Prompt from {from}:\n\n{prompt}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_words_of_a_session_are_never_a_command_of_its_agent() {
+        assert_eq!(
+            letter("op-anna\n/clear", "/clear"),
+            "Prompt from op-anna /clear:\n\n/clear"
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! program's standard input; nothing of an order is ever read by a shell or taken for an option. What runs is `muster run`,
 //! in a process group of its own: it goes on when this service ends, and comes back to the next one as its carrier.
 
+use super::logs;
 use anyhow::Context as _;
 use muster_domain::ids::EffectId;
 use muster_domain::names::SessionId;
@@ -11,9 +12,6 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -24,7 +22,7 @@ use tokio::task::JoinSet;
 /// How long a session may take to begin, as long as an order for one may wait.
 const BEGINS_WITHIN: Duration = Duration::from_mins(2);
 /// Bytes of its log that are told where it did not.
-const TOLD_BYTES: usize = 400;
+const TOLD_BYTES: u64 = 400;
 /// The only environment that every run gets; templates name what else.
 const ENVIRONMENT: &[&str] = &[
     "PATH",
@@ -196,7 +194,7 @@ impl Spawner {
     pub(crate) fn start(&mut self, effect: EffectId, plan: Plan) -> anyhow::Result<()> {
         let program = self.program()?;
         let path = self.logs.join(format!("{}.log", plan.session));
-        let log = log(&path).with_context(|| format!("opening {}", path.display()))?;
+        let log = logs::open(&path).with_context(|| format!("opening {}", path.display()))?;
         let mut command = Command::new(&program);
         command.args(&plan.args).env_clear().envs(plan.env);
         command
@@ -273,16 +271,8 @@ async fn ended(mut child: Child, log: &Path) -> String {
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
     };
-    let log = fs::read(log).unwrap_or_default();
-    let end = String::from_utf8_lossy(&log[log.len().saturating_sub(TOLD_BYTES)..]).into_owned();
+    let end = logs::end(log, TOLD_BYTES).unwrap_or_default();
     format!("it ended before it began ({status}): {}", end.trim())
-}
-
-fn log(path: &Path) -> io::Result<File> {
-    if let Some(dir) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    }
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
 /// What models are called, and nothing that looks like an option.
