@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::edge::{Edge, Follower};
 use crate::effects::{Claims, Clerk, Journal, Spawner};
 use crate::forward::Forward;
-use crate::gate::Gate;
+use crate::gate::{Gate, Labels};
 use crate::hooks::Hooks;
 use crate::http::Surface;
 use crate::intake::Intake;
@@ -69,6 +69,7 @@ pub struct App {
     edge: Edge,
     follower: Follower,
     journal: Journal,
+    labels: Labels,
     dir: PathBuf,
     tcp: TcpListener,
     socket_path: PathBuf,
@@ -107,6 +108,7 @@ impl App {
         let identity = Identity::mint(&dir, &here)?;
         let (edge, follower) = Edge::open(&dir);
         let journal = Journal::open(&dir).context("opening the journal of effects")?;
+        let labels = Labels::open(&dir).context("opening the labels of sessions")?;
         let waiting = Waiting::open(dir.join("payloads"), config.spool.overflow_max_bytes.as_u64())
             .context("opening the folder of large payloads")?;
         let counts = Counts::new(&context.metrics);
@@ -149,6 +151,7 @@ impl App {
             edge,
             follower,
             journal,
+            labels,
             dir,
             tcp,
             socket_path,
@@ -192,6 +195,7 @@ impl App {
             edge,
             follower,
             journal,
+            labels,
             dir,
             tcp,
             socket_path,
@@ -207,7 +211,8 @@ impl App {
         );
 
         let surfaces = TaskTracker::new();
-        let gate = Gate::new(intake.host().clone(), config.host.profile.clone(), edge.clone()).asking(bus.clone());
+        let gate = Gate::new(intake.host().clone(), config.host.profile.clone(), edge.clone());
+        let gate = gate.knowing(labels).asking(bus.clone());
         let resolutions = Arc::new(Resolutions::default());
         let hooks = Hooks {
             intake: intake.clone(),

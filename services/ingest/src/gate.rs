@@ -10,7 +10,7 @@ mod rights;
 
 use crate::edge::{Edge, Rules};
 use crate::observation::Observation;
-use labels::Labels;
+pub(crate) use labels::Labels;
 use muster_bus::Bus;
 use muster_domain::family::{EventType, HookName};
 use muster_domain::hold::{Mode, Whom};
@@ -46,6 +46,12 @@ impl Gate {
             rights: Arc::default(),
             bus: None,
         }
+    }
+
+    /// The gate that knows these labels of sessions from before.
+    pub(crate) fn knowing(self, labels: Labels) -> Self {
+        let labels = Arc::new(labels);
+        Self { labels, ..self }
     }
 
     /// The gate that asks the orchestrator where it has to.

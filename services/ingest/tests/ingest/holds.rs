@@ -111,6 +111,26 @@ async fn a_hold_survives_a_restart_with_the_hub_away() {
 }
 
 #[tokio::test]
+async fn a_hold_by_label_holds_after_a_restart_also_where_only_an_earlier_hook_said_the_label() {
+    let mut hub = Hub::start().await;
+    let place = Place::new("web-01", &hub.server.client_url());
+    let mut ingest = place.start().await;
+    let label = json!({"kind": "label", "key": "team", "value": "a"});
+    let revision = set(&hub, &document(17, &hold(&label))).await;
+    applied(&hub, revision).await;
+    let request = json!({"type": "ingest_hook", "agent": "claude-code", "payload": call("s1"), "env": {"MUSTER_LABELS": "team=a"}});
+    let mut socket = ingest.connect().await;
+    socket.say(&request).await;
+    assert!(matches!(socket.hear().await, Some(ServerFrame::HookAnswer(_))));
+    assert!(denied(&ingest, "s1").await);
+    hub.server.kill9().await;
+    ingest.process.kill9().await;
+    let ingest = place.start().await;
+    assert!(denied(&ingest, "s1").await, "its label was said before the restart");
+    assert!(!denied(&ingest, "s2").await);
+}
+
+#[tokio::test]
 async fn the_socket_says_it_too() {
     let hub = Hub::start().await;
     let place = Place::new("web-01", &hub.server.client_url());
