@@ -6,7 +6,8 @@
 //!
 //! Failing closed: a forbidding rule that cannot be evaluated (it names a member the input lacks, say) counts as one that
 //! applies where the call is destructive; elsewhere it is left out and reported, and no permit grants anything meanwhile.
-//! So does every forbidding rule for a call that says more than is read ([`Classed::unread`]).
+//! So does every forbidding rule for a call that says more than is read ([`Classed::unread`]), and one that looks into a text
+//! longer than rules are shown, whatever the call does.
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ use crate::class::{Classed, classify};
 use crate::facts::Facts;
 use crate::rules::{Heads, Policies, Rule};
 use crate::vocabulary::{Asked, Question, Unspeakable};
-use cedar_policy::AuthorizationError;
+use cedar_policy::{AuthorizationError, EvaluationError};
 use muster_domain::policy::{ActionFamily, Ruling};
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,15 @@ pub struct Examined {
     pub unevaluated: Vec<Unevaluated>,
 }
 
+/// A rule that failed.
+#[derive(Debug, Clone)]
+struct Failed<'a> {
+    rule: &'a Rule,
+    error: String,
+    /// It counts as one that applies, whatever the call does.
+    closed: bool,
+}
+
 impl Policies {
     /// What the rules say; `None` where none applies.
     pub fn evaluate(&self, facts: &Facts<'_>) -> Option<Verdict> {
@@ -91,7 +101,12 @@ impl Policies {
             Err(error) => {
                 let forbids = self.rules.values().filter(|rule| rule.ruling > Ruling::Allow);
                 let error = error.to_string();
-                let unevaluated: Vec<_> = forbids.map(|rule| (rule, error.clone())).collect();
+                let failed = |rule| Failed {
+                    rule,
+                    error: error.clone(),
+                    closed: false,
+                };
+                let unevaluated: Vec<_> = forbids.map(failed).collect();
                 (self.strictest(&[], &unevaluated, &classed), reported(&unevaluated))
             }
         };
@@ -103,11 +118,11 @@ impl Policies {
     }
 
     fn answer(&self, question: &Question, classed: &Classed) -> (Option<Verdict>, Vec<Unevaluated>) {
-        let (forbidding, failed) = self.applying(&self.forbids, &question.any_part);
+        let (forbidding, failed) = self.applying(&self.forbids, &question.any_part, question.withheld);
         if let Some(verdict) = self.strictest(&forbidding, &failed, classed) {
             return (Some(verdict), reported(&failed));
         }
-        let (allowing, also_failed) = self.applying(&self.permits, question.worst_part());
+        let (allowing, also_failed) = self.applying(&self.permits, question.worst_part(), question.withheld);
         let verdict = (!allowing.is_empty()).then(|| {
             let grant = failed.is_empty() && allowing.iter().any(|rule| rule.grant);
             let mut ordered = allowing;
@@ -119,7 +134,7 @@ impl Policies {
     }
 
     /// The rules of an effect that apply, and those that could not be evaluated.
-    fn applying(&self, rules: &Heads, asked: &Asked) -> (Vec<&Rule>, Vec<(&Rule, String)>) {
+    fn applying(&self, rules: &Heads, asked: &Asked, withheld: bool) -> (Vec<&Rule>, Vec<Failed<'_>>) {
         let (mut applying, mut failed) = (Vec::new(), Vec::new());
         let rule = |id: &cedar_policy::PolicyId| self.rules.get(AsRef::<str>::as_ref(id));
         for set in rules.about(asked) {
@@ -127,28 +142,36 @@ impl Policies {
             let diagnostics = response.diagnostics();
             failed.extend(diagnostics.errors().filter_map(|error| {
                 let AuthorizationError::PolicyEvaluationError(error) = error;
-                Some((rule(error.policy_id())?, error.inner().to_string()))
+                let rule = rule(error.policy_id())?;
+                // What stands for a text that is not shown is no text.
+                let closed = withheld && matches!(error.inner(), EvaluationError::TypeError(_));
+                let error = if closed {
+                    Unspeakable::too_long().to_string()
+                } else {
+                    error.inner().to_string()
+                };
+                Some(Failed { rule, error, closed })
             }));
             applying.extend(diagnostics.reason().filter_map(rule));
         }
-        failed.sort_by_key(|(rule, _)| rule.order);
+        failed.sort_by_key(|failed| failed.rule.order);
         (applying, failed)
     }
 
     /// What forbidding rules come to, those that failed among them where the call is destructive.
-    fn strictest(&self, applying: &[&Rule], failed: &[(&Rule, String)], classed: &Classed) -> Option<Verdict> {
+    fn strictest(&self, applying: &[&Rule], failed: &[Failed<'_>], classed: &Classed) -> Option<Verdict> {
         let closed = classed.family == ActionFamily::RepairDestructive;
-        let failed: Vec<_> = failed.iter().filter(|_| closed).collect();
+        let failed: Vec<_> = failed.iter().filter(|failed| closed || failed.closed).collect();
         let mut counted: Vec<&Rule> = applying.to_vec();
-        counted.extend(failed.iter().map(|(rule, _)| *rule));
+        counted.extend(failed.iter().map(|failed| failed.rule));
         // The strictest, then one that truly applies, then the earliest.
-        let has_failed = |rule: &Rule| failed.iter().any(|(other, _)| other.id == rule.id);
+        let has_failed = |rule: &Rule| failed.iter().any(|other| other.rule.id == rule.id);
         counted.sort_by_key(|rule| (std::cmp::Reverse(rule.ruling), has_failed(rule), rule.order));
         let first = counted.first()?;
         let error = failed
             .iter()
-            .find(|(rule, _)| rule.id == first.id)
-            .map(|(_, error)| error.as_str());
+            .find(|failed| failed.rule.id == first.id)
+            .map(|failed| failed.error.as_str());
         Some(self.verdict(first.ruling, &counted, classed, error))
     }
 
@@ -192,10 +215,10 @@ fn sentence(decision: Ruling) -> &'static str {
     }
 }
 
-fn reported(failed: &[(&Rule, String)]) -> Vec<Unevaluated> {
-    let one = |(rule, error): &(&Rule, String)| Unevaluated {
-        rule: rule.id.clone(),
-        error: error.clone(),
+fn reported(failed: &[Failed<'_>]) -> Vec<Unevaluated> {
+    let one = |failed: &Failed<'_>| Unevaluated {
+        rule: failed.rule.id.clone(),
+        error: failed.error.clone(),
     };
     failed.iter().map(one).collect()
 }

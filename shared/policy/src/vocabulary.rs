@@ -30,6 +30,8 @@ pub(crate) struct Question {
     pub(crate) any_part: Asked,
     /// The call as permitting rules see it: in its worst part's family only. None where that is its only one.
     worst_part: Option<Asked>,
+    /// A text of the call is longer than rules may look into.
+    pub(crate) withheld: bool,
 }
 
 impl Question {
@@ -52,6 +54,14 @@ pub(crate) struct Unspeakable(String);
 impl Unspeakable {
     fn new(error: impl std::fmt::Display) -> Self {
         Self(error.to_string())
+    }
+
+    /// A rule looked into a text that it is not shown.
+    pub(crate) fn too_long() -> Self {
+        let kib = value::TEXT_BYTES_MAX / 1024;
+        Self(format!(
+            "it has a text of more than {kib} KiB, which no rule looks into; make it several smaller calls"
+        ))
     }
 
     /// Not all of the call was read.
@@ -103,7 +113,9 @@ impl Vocabulary {
                 entities: Entities::from_entities([who.clone(), what.clone(), how], None).map_err(Unspeakable::new)?,
             })
         };
+        let texts = [facts.tool, facts.cwd, &classed.path, facts.mode];
         Ok(Question {
+            withheld: texts.into_iter().any(value::is_withheld) || value::withholds(facts.input),
             any_part: asked(&classed.families.iter().copied().collect::<Vec<_>>())?,
             worst_part: if classed.families.iter().eq([&classed.family]) {
                 None

@@ -218,6 +218,44 @@ fn what_is_not_read_to_its_end_is_forbidden_by_whatever_forbids_and_granted_noth
 }
 
 #[test]
+fn a_rule_that_looks_into_a_text_longer_than_rules_are_shown_applies_and_others_do_not() {
+    let long = format!("{}secret", "x".repeat(70_000));
+    let input = json!({"file_path": "/home/dev/app/a", "content": long});
+    let said = |condition: &str| {
+        let text = format!("forbid(principal, action, resource) when {{ {condition} }};");
+        rules(&text).evaluate(&facts("Write", &input))
+    };
+    let looks =
+        "context.tool == \"Write\" && context.input has content && context.input.content like \"*nothing of it*\"";
+    let verdict = said(looks).expect("it may hold what the rule is about");
+    assert_eq!(
+        (verdict.decision, verdict.reason_code.as_str()),
+        (Ruling::Deny, FAILED_CLOSED)
+    );
+    assert!(
+        verdict.message.contains("64 KiB") && verdict.message.contains("smaller calls"),
+        "{}",
+        verdict.message
+    );
+    for other in [
+        "context.tool == \"Edit\" && context.input.content like \"*secret*\"",
+        "context.input.content == \"secret\"",
+        "context.input.file_path like \"*.env\"",
+        "context.input.missing like \"x\"",
+    ] {
+        assert_eq!(said(other), None, "{other}");
+    }
+    assert!(said("context.input.file_path like \"*/app/*\"").is_some());
+    // Nothing is granted meanwhile, and no permit sees more than a forbid.
+    let granting =
+        "@grant(\"true\") permit(principal, action, resource) when { context.input.content like \"*secret\" };";
+    assert_eq!(rules(granting).evaluate(&facts("Write", &input)), None);
+    let deep = json!({"file_path": format!("/{}", "x".repeat(70_000))});
+    let path = "forbid(principal, action, resource) when { context.path like \"*/.env\" };";
+    assert!(rules(path).evaluate(&facts("Write", &deep)).is_some());
+}
+
+#[test]
 fn a_path_longer_than_any_file_system_takes_is_in_the_folders_that_can_be() {
     let folders = format!("/srv/{}{}", "a".repeat(8000), "/b".repeat(4000));
     let input = json!({ "file_path": folders });
