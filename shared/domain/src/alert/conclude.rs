@@ -29,7 +29,7 @@ pub(crate) fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded, draft
             key: &key,
             session,
         };
-        about.conclude(&Cause::Event(event.id), recorded.at, drafts);
+        about.conclude(&Cause::Event(event.id), fleet.now(), drafts);
     }
 }
 

@@ -1,5 +1,6 @@
 //! When somebody should look, and when no longer, as stories: one a rule, and the ones that must stay quiet.
 
+mod model;
 mod properties;
 #[path = "../script/mod.rs"]
 mod script;

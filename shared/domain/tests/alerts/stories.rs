@@ -18,6 +18,17 @@ fn the_same_call_with_the_same_result_again_and_again_is_stuck() {
 }
 
 #[test]
+fn what_a_batch_tells_of_a_loop_neither_ends_its_alert_nor_waits_for_the_clock() {
+    let mut story = Story::default();
+    story.script.at_once();
+    story.hook(prompt());
+    for _ in 0..6 {
+        story.works(1);
+    }
+    story.raises(Rule::Stuck).works(1).quiet();
+}
+
+#[test]
 fn a_poll_whose_answers_differ_and_a_tool_that_is_made_to_wait_are_not_stuck() {
     let mut story = Story::default();
     story.hook(prompt());
