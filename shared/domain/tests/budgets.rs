@@ -354,6 +354,12 @@ proptest! {
                 if budget.rule.window.is_none() {
                     prop_assert_eq!(spent, anew[&subject], "{} {}", id, &subject);
                 }
+                let plain = match spent {
+                    all if all >= budget.rule.limit => Level::Exceeded,
+                    most if most * 100 >= budget.rule.limit * 80 => Level::Warned,
+                    _ => Level::Under,
+                };
+                prop_assert_eq!(level, plain, "{} of {} {}", spent, id, &subject);
                 let of = |hold: &&hold::Hold| {
                     hold.order.selector == subject.selector() && hold.order.by.to_string() == format!("budget {id}")
                 };

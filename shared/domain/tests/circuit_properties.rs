@@ -315,14 +315,12 @@ proptest! {
         for (n, step) in steps.iter().enumerate() {
             let outcome = |leader: &mut Leader, naive: &mut Naive, ok: bool| {
                 let stage = if ok { Stage::Done } else { failed() };
+                // An event takes a second, and the leader's own words come after it.
+                naive.outcome(n, ok, leader.0.now + 1000);
                 leader.step(&Step::Told(ran(n, stage)));
-                // The leader's own word takes a second, too: it is the last that was written before.
-                let at = leader.0.now;
-                naive.outcome(n, ok, at);
-                at
             };
             match step {
-                Plain::Run(ok) => { outcome(&mut leader, &mut naive, *ok); }
+                Plain::Run(ok) => { outcome(&mut leader, &mut naive, *ok) }
                 Plain::AsksAndRuns(ok) => {
                     let before = leader.0.now;
                     naive.asks(n, before);
@@ -340,12 +338,13 @@ proptest! {
                     naive.close();
                 }
             }
-            let state = match leader.state() {
-                State::Closed => 0,
-                State::Open { .. } => 1,
-                State::HalfOpen(_) => 2,
+            let (state, until) = match leader.state() {
+                State::Closed => (0, None),
+                State::Open { until, .. } => (1, Some(until.as_millis())),
+                State::HalfOpen(_) => (2, None),
             };
             prop_assert_eq!((state, leader.circuits().failures(&agent())), (naive.state, naive.failures), "{:?}", naive);
+            prop_assert_eq!(until, (state == 1).then_some(naive.until), "{:?}", naive);
         }
     }
 
