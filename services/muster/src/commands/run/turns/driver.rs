@@ -1,23 +1,26 @@
-//! The loop itself.
+//! The loop itself: what begins when, and what is done of what it is told.
+
+mod ending;
+mod outcome;
+mod patience;
+
+pub(super) use patience::Patience;
 
 use super::agent::{self, Agent, Launch};
 use super::carry::{Carrying, Wanted};
-use super::frames::{self, Heard, Outcome, Problem};
-use super::queue::{Queue, Refused, What, Work};
+use super::frames;
+use super::queue::{Queue, Refused, Work};
 use super::shown::Shown;
-use crate::commands::run::process::{self, Signals};
+use crate::commands::run::process::Signals;
 use crate::commands::run::reporter::{Missed, Reporter};
 use crate::commands::run::session::Session;
 use crate::socket::SocketError;
-use anyhow::Context as _;
 use muster_domain::effect::{Action, ActionKind};
 use muster_domain::ids::EffectId;
-use muster_domain::names::{RunId, SessionId};
-use muster_runtime::exit;
+use muster_domain::names::SessionId;
 use rustix::process::Signal;
-use std::process::{ExitCode, ExitStatus};
-use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until};
+use std::process::ExitCode;
+use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 /// What the loop says that it can do.
@@ -29,44 +32,6 @@ const CARRIES: &[ActionKind] = &[
     ActionKind::Interrupt,
     ActionKind::Stop,
 ];
-/// How long the agent may take to answer an interruption or its end before it gets a signal, and then before it is killed.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// Deaths of the agent in a row, without a turn between them, after which the loop gives up.
-const DEATHS_MAX: u32 = 3;
-/// Refusals of one turn by the model's provider after which it has failed: an hour, at the default wait.
-const REFUSALS_MAX: u32 = 12;
-
-/// How long something is waited for.
-#[derive(Debug)]
-pub(super) struct Patience {
-    rate_limit: Duration,
-    /// When the agent that does not answer gets the next signal.
-    answer: Option<(Instant, Signal)>,
-    /// When the next turn may begin.
-    turn: Option<Instant>,
-}
-
-impl Patience {
-    pub(super) const fn new(rate_limit: Duration) -> Self {
-        Self {
-            rate_limit,
-            answer: None,
-            turn: None,
-        }
-    }
-
-    fn expect_answer(&mut self) {
-        if self.answer.is_none() {
-            self.answer = Some((Instant::now() + ANSWER_WITHIN, Signal::INT));
-        }
-    }
-
-    /// The next moment at which something is to be done.
-    fn until(&self) -> Option<Instant> {
-        let answer = self.answer.map(|(at, _)| at);
-        [answer, self.turn].into_iter().flatten().min()
-    }
-}
 
 /// The turn under way.
 struct Turn {
@@ -128,7 +93,7 @@ impl Driver {
         mut shown: Shown,
         patience: Patience,
     ) -> anyhow::Result<Self> {
-        let (agent, telling) = start(&launch, &session, known, &mut reporter, &carrying, &mut shown).await?;
+        let (agent, telling) = ending::begin(&launch, &session, known, &mut reporter, &carrying, &mut shown).await?;
         Ok(Self {
             launch,
             session,
@@ -227,96 +192,6 @@ impl Driver {
         });
     }
 
-    async fn line(&mut self, line: &str) {
-        self.shown.line(line);
-        let said = self.telling.line(line);
-        self.reporter.report(said).await;
-        for heard in frames::read(line) {
-            self.shown.heard(&heard);
-            match heard {
-                Heard::Text(_) | Heard::Call(..) => self.known = true,
-                Heard::Compacted => {
-                    if let Some(turn) = &mut self.turn {
-                        turn.compacted = true;
-                    }
-                }
-                Heard::Answered(id, problem) => self.answered(id, problem).await,
-                Heard::Ended(outcome) => self.turn_ended(outcome).await,
-            }
-        }
-    }
-
-    async fn answered(&mut self, id: Option<Uuid>, problem: Option<String>) {
-        let Some(asked) = self.asked.take_if(|asked| Some(asked.id) == id) else {
-            return;
-        };
-        self.patience.answer = None;
-        let Asked { effect, model, .. } = asked;
-        match problem {
-            None => {
-                self.shown.say(&format!("the model is {model} from the next turn on"));
-                self.launch.model = Some(model);
-                self.carrying.done(effect, ActionKind::Model, None).await;
-            }
-            Some(problem) => self.carrying.failed(effect, ActionKind::Model, "error", &problem).await,
-        }
-    }
-
-    async fn turn_ended(&mut self, outcome: Outcome) {
-        // Whatever else the agent does between its turns is none of ours.
-        let ours = |turn: &mut Turn| outcome.prompts.is_empty() || outcome.prompts.contains(&turn.id);
-        let Some(turn) = self.turn.take_if(ours) else {
-            return;
-        };
-        self.shown.ended(&outcome);
-        if matches!(self.next, Next::GoOn) {
-            self.patience.answer = None;
-        } else {
-            self.hang_up();
-        }
-        self.interrupts_over(turn.interrupted).await;
-        let mut work = turn.work;
-        match outcome.problem {
-            None => {
-                (self.deaths, self.known) = (0, true);
-                if matches!(work.what, What::Compact(_)) && !turn.compacted {
-                    self.failed(&work, "error", "the agent compacted nothing").await;
-                } else if let Some(effect) = work.effect {
-                    self.carrying.done(effect, work.kind(), None).await;
-                }
-            }
-            Some(Problem::RateLimit) if work.refused < REFUSALS_MAX && matches!(self.next, Next::GoOn) => {
-                work.refused += 1;
-                self.queue.push_first(work);
-                self.patience.turn = Some(Instant::now() + self.patience.rate_limit);
-                let wait = self.patience.rate_limit.as_secs();
-                self.shown.say(&format!("the turn is tried again in {wait} s"));
-            }
-            // The agent compacts by itself as well; this is for where that was not enough, or is turned off.
-            Some(Problem::TooLong) if !work.squeezed && !matches!(work.what, What::Compact(_)) => {
-                work.squeezed = true;
-                self.queue.push_first(work);
-                self.queue.push_first(Work::new(What::Compact(None), None));
-            }
-            Some(Problem::Interrupted) => self.failed(&work, "interrupted", "the turn was interrupted").await,
-            Some(Problem::RateLimit) => self.failed(&work, "error", "the model's provider refuses it").await,
-            Some(Problem::TooLong) => self.failed(&work, "error", "the conversation is too long").await,
-            Some(Problem::Error(why)) => self.failed(&work, "error", &why).await,
-        }
-    }
-
-    async fn failed(&self, work: &Work, reason: &str, detail: &str) {
-        if let Some(effect) = work.effect {
-            self.carrying.failed(effect, work.kind(), reason, detail).await;
-        }
-    }
-
-    async fn interrupts_over(&self, effects: Vec<EffectId>) {
-        for effect in effects {
-            self.carrying.done(effect, ActionKind::Interrupt, None).await;
-        }
-    }
-
     async fn wanted(&mut self, wanted: Wanted) {
         match wanted {
             Wanted::Order(effect, Action::Interrupt) => self.interrupt(effect).await,
@@ -381,48 +256,6 @@ impl Driver {
         self.patience.expect_answer();
     }
 
-    async fn signalled(&mut self) {
-        if matches!(self.next, Next::Stop(_)) {
-            self.agent.signal(Signal::KILL);
-        } else {
-            self.shown.say("ending; again to end at once");
-            self.stop(None).await;
-        }
-    }
-
-    /// Ends the running turn and then the agent.
-    async fn stop(&mut self, effect: Option<EffectId>) {
-        match &mut self.next {
-            Next::Stop(effects) => {
-                effects.extend(effect);
-                return;
-            }
-            Next::Fresh(fresh) => {
-                let fresh = std::mem::take(fresh);
-                self.not_any_more(fresh, ActionKind::NewSession).await;
-            }
-            Next::GoOn => {}
-        }
-        self.next = Next::Stop(effect.into_iter().collect());
-        if self.turn.is_some() {
-            self.interrupt_agent();
-        } else {
-            self.hang_up();
-        }
-    }
-
-    fn hang_up(&mut self) {
-        self.agent.hang_up();
-        self.patience.answer = None;
-        self.patience.expect_answer();
-    }
-
-    async fn not_any_more(&self, effects: Vec<EffectId>, kind: ActionKind) {
-        for effect in effects {
-            self.carrying.failed(effect, kind, "interrupted", "the run ended").await;
-        }
-    }
-
     fn out_of_patience(&mut self) {
         let now = Instant::now();
         if self.patience.turn.is_some_and(|at| at <= now) {
@@ -433,123 +266,7 @@ impl Driver {
         {
             self.shown.say("the agent does not answer; it is signalled");
             self.agent.signal(signal);
-            self.patience.answer = Some((now + ANSWER_WITHIN, Signal::KILL));
+            self.patience.answer = Some((now + patience::ANSWER_WITHIN, Signal::KILL));
         }
     }
-
-    /// The agent has ended. Gives back how the loop ends, where it does.
-    async fn gone(&mut self, signals: &mut Signals) -> anyhow::Result<Option<u8>> {
-        let status = self.agent.ended().await.context("waiting for the agent")?;
-        let said = self.telling.ended(&self.agent.started, process::told(status));
-        self.reporter.report(said).await;
-        self.patience.answer = None;
-        if let Some(Asked { effect, .. }) = self.asked.take() {
-            self.carrying
-                .failed(effect, ActionKind::Model, "error", "the agent ended")
-                .await;
-        }
-        let cut = self.turn.take();
-        match std::mem::replace(&mut self.next, Next::GoOn) {
-            Next::Stop(effects) => {
-                if let Some(turn) = cut {
-                    self.failed(&turn.work, "interrupted", "the run ended").await;
-                    self.interrupts_over(turn.interrupted).await;
-                }
-                for effect in effects {
-                    self.carrying.done(effect, ActionKind::Stop, None).await;
-                }
-                self.shown.say(&format!(
-                    "the run is over; go on with: muster run --resume {}",
-                    self.session
-                ));
-                return Ok(Some(0));
-            }
-            Next::Fresh(effects) => {
-                self.session = SessionId::new(&Uuid::new_v4().to_string())?;
-                (self.known, self.prompted) = (false, false);
-                self.again().await?;
-                for effect in effects {
-                    let detail = format!("the conversation is {} now", self.session);
-                    self.carrying.done(effect, ActionKind::NewSession, Some(detail)).await;
-                }
-            }
-            Next::GoOn => return self.died(status, cut, signals).await,
-        }
-        Ok(None)
-    }
-
-    async fn died(
-        &mut self,
-        status: ExitStatus,
-        cut: Option<Turn>,
-        signals: &mut Signals,
-    ) -> anyhow::Result<Option<u8>> {
-        self.shown.say(&format!("the agent ended by itself ({status})"));
-        if let Some(turn) = cut {
-            let why = if turn.interrupted.is_empty() {
-                "error"
-            } else {
-                "interrupted"
-            };
-            self.failed(&turn.work, why, "the agent ended during the turn").await;
-            self.interrupts_over(turn.interrupted).await;
-        }
-        self.deaths += 1;
-        if self.deaths > DEATHS_MAX {
-            self.shown.say("the agent ended again and again; the run is over");
-            return Ok(Some(match process::code(status) {
-                0 => exit::BUG,
-                code => code,
-            }));
-        }
-        // Its conversation may have begun without a word.
-        self.known |= self.prompted && self.deaths > 1;
-        let pause = Duration::from_secs(1 << (self.deaths - 1));
-        tokio::select! {
-            () = sleep(pause) => {}
-            _ = signals.next() => return Ok(Some(0)),
-        }
-        self.again().await?;
-        Ok(None)
-    }
-
-    async fn again(&mut self) -> anyhow::Result<()> {
-        (self.agent, self.telling) = start(
-            &self.launch,
-            &self.session,
-            self.known,
-            &mut self.reporter,
-            &self.carrying,
-            &mut self.shown,
-        )
-        .await?;
-        Ok(())
-    }
-
-    /// Nothing will become of what waits.
-    async fn give_up(&mut self) {
-        for (effect, kind) in self.queue.give_up() {
-            self.carrying
-                .failed(effect, kind, "refused", "the run ended before its turn")
-                .await;
-        }
-    }
-}
-
-/// Starts the agent, as a run of its own, and tells of it.
-async fn start(
-    launch: &Launch,
-    session: &SessionId,
-    known: bool,
-    reporter: &mut Reporter,
-    carrying: &Carrying,
-    shown: &mut Shown,
-) -> anyhow::Result<(Agent, Session)> {
-    let run = RunId::new(&Uuid::now_v7().to_string())?;
-    let agent = launch.start(&run, session, known)?;
-    let mut telling = Session::of(run.clone(), session.clone(), CARRIES);
-    reporter.report(telling.started(&agent.started)).await;
-    carrying.carries(&run, session).await;
-    shown.began(session, &agent.started.command, known);
-    Ok((agent, telling))
 }
