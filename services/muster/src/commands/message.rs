@@ -3,19 +3,25 @@
 use crate::args::Global;
 use crate::ask::{self, AskError, request_id};
 use crate::{format, hub, output};
+use muster_bus::Bus;
+use muster_bus::service::Credentials;
 use muster_domain::ids::MessageId;
 use muster_domain::message::Status;
 use muster_domain::names::{HostName, SessionId};
 use muster_domain::time::Timestamp;
 use muster_wire::api::{
     MessageOutcome, MessageRow, MessagesAckRequest, MessagesAcked, MessagesAnswerRequest, MessagesAnswered,
-    MessagesAskRequest, MessagesCancelRequest, MessagesList, MessagesListRequest, MessagesSendRequest, MessagesSent,
-    MessagesThreads,
+    MessagesAskRequest, MessagesCancelRequest, MessagesList, MessagesListRequest, MessagesReceiveRequest,
+    MessagesReceived, MessagesRemindRequest, MessagesSendRequest, MessagesSent, MessagesThreads,
 };
 use muster_wire::subject::Operation;
 use serde::Serialize;
 use std::process::ExitCode;
+use std::time::Duration;
+use tokio::time::Instant;
 
+/// How long one request waits for a message.
+const WAIT_AT_ONCE: Duration = Duration::from_secs(5);
 /// Characters of a body in a table.
 const BODY: usize = 60;
 
@@ -96,11 +102,42 @@ enum Command {
         #[arg(long = "option", value_name = "ANSWER")]
         choices: Vec<String>,
     },
-    /// Say that messages in the operators' inbox were read; needs the operator's token
+    /// Take what waits in the operators' inbox, or a session's: for five minutes it is offered to nobody else. Needs the
+    /// operator's token
+    Recv {
+        /// This session's, on its behalf
+        #[arg(long)]
+        session: Option<SessionId>,
+        /// How long to wait where there is nothing
+        #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = format::span_arg)]
+        wait: Duration,
+        /// Messages at most
+        #[arg(long, value_name = "N")]
+        max: Option<usize>,
+    },
+    /// Say that messages in the operators' inbox were read, or in a session's; needs the operator's token
     Ack {
         /// Which
         #[arg(value_name = "MESSAGE", required = true)]
         ids: Vec<MessageId>,
+        /// In this session's, on its behalf
+        #[arg(long)]
+        session: Option<SessionId>,
+    },
+    /// A message to the operators at its time, or to a session from itself; needs the operator's token
+    Remind {
+        /// Of what
+        #[arg(value_name = "TEXT")]
+        body: String,
+        /// In how long
+        #[arg(long = "in", value_name = "DURATION", value_parser = format::span_arg, required_unless_present = "at")]
+        after: Option<Duration>,
+        /// When, instead (RFC 3339)
+        #[arg(long, value_name = "TIME", value_parser = format::moment_arg, conflicts_with = "after")]
+        at: Option<Timestamp>,
+        /// This session, on its behalf
+        #[arg(long)]
+        session: Option<SessionId>,
     },
     /// Take back what was not read, or a question that was not answered; needs the operator's token
     Cancel {
@@ -183,10 +220,33 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             let answered: MessagesAnswered = ask::command(&bus, global, Operation::MessagesAnswer, &question).await?;
             show(global, &answered, || outcome(&answered, "answered"))?;
         }
-        Command::Ack { ids } => {
+        Command::Recv { session, wait, max } => {
+            let received = receive(&bus, &on_behalf(global, session)?, wait, max).await?;
+            show(global, &received, || taken(&received))?;
+        }
+        Command::Ack { ids, session } => {
             let question = MessagesAckRequest { ids, request_id };
-            let acked: MessagesAcked = ask::command(&bus, global, Operation::MessagesAck, &question).await?;
+            let who = on_behalf(global, session)?;
+            let acked = ask::order(&bus, &who, Operation::MessagesAck, &question).await;
+            let (_, acked): (_, MessagesAcked) = acked.map_err(AskError::fatal)?;
             show(global, &acked, || format!("{} unread", acked.unread))?;
+        }
+        Command::Remind {
+            body,
+            after,
+            at,
+            session,
+        } => {
+            let question = MessagesRemindRequest {
+                body,
+                in_seconds: after.map(|after| after.as_secs()),
+                at,
+                request_id,
+            };
+            let who = on_behalf(global, session)?;
+            let sent = ask::order(&bus, &who, Operation::MessagesRemind, &question).await;
+            let (_, sent): (_, MessagesSent) = sent.map_err(AskError::fatal)?;
+            show(global, &sent, || said(&sent))?;
         }
         Command::Cancel { id } => {
             let question = MessagesCancelRequest { id, request_id };
@@ -195,6 +255,44 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The operator, who may speak for any session.
+fn on_behalf(global: &Global, session: Option<SessionId>) -> anyhow::Result<Credentials> {
+    let own = hub::operator(global)?;
+    Ok(Credentials {
+        session: session.or(own.session),
+        ..own
+    })
+}
+
+/// Takes messages. A long wait is many short ones: none of them is longer than an answer may take.
+async fn receive(bus: &Bus, who: &Credentials, wait: Duration, max: Option<usize>) -> anyhow::Result<MessagesReceived> {
+    let until = Instant::now() + wait;
+    let mut waits = wait;
+    loop {
+        let question = MessagesReceiveRequest {
+            max,
+            wait_seconds: Some(waits.min(WAIT_AT_ONCE).as_secs()),
+            request_id: Some(request_id()),
+        };
+        let answer = ask::order(bus, who, Operation::MessagesReceive, &question).await;
+        let (_, received): (_, MessagesReceived) = answer.map_err(AskError::fatal)?;
+        let left = until.saturating_duration_since(Instant::now());
+        waits = if received.waiting { Duration::ZERO } else { left };
+        if !received.messages.is_empty() || (!received.waiting && left < Duration::from_secs(1)) {
+            return Ok(received);
+        }
+    }
+}
+
+fn taken(received: &MessagesReceived) -> String {
+    let each = received.messages.iter().map(|message| {
+        let from = format::shorten(&message.from, 120);
+        format!("{} from {from}:\n{}\n", message.id, words(message))
+    });
+    let unread = format!("{} unread", received.unread);
+    each.chain([unread]).collect::<Vec<_>>().join("\n")
 }
 
 fn show<T: Serialize>(global: &Global, answer: &T, text: impl FnOnce() -> String) -> anyhow::Result<()> {

@@ -59,4 +59,20 @@ async fn agents_write_to_one_another_by_their_tools_and_operators_on_the_command
     );
     one.end();
     two.end();
+
+    // On a session's behalf, and for oneself.
+    let received = place.json(&["--json", "message", "recv", "--session", "s2"]);
+    let message = &received["messages"][0];
+    assert_eq!(
+        (&message["body"], &received["unread"]),
+        (&json!("stop at noon"), &json!(1))
+    );
+    let id = message["id"].as_str().unwrap();
+    let acked = place.json(&["--json", "message", "ack", id, "--session", "s2"]);
+    assert_eq!(acked["unread"], 0);
+    let nothing = place.json(&["--json", "message", "recv", "--session", "s2"]);
+    assert_eq!(nothing["messages"], json!([]));
+    place.json(&["--json", "message", "remind", "look at the graphs", "--in", "2s"]);
+    let reminded = place.json(&["--json", "message", "recv", "--wait", "30s"]);
+    assert_eq!(reminded["messages"][0]["body"], "look at the graphs");
 }

@@ -172,7 +172,7 @@ operations! {
     /// A message to a session, to the operator, or to every live session.
     MessagesSend = "messages"."send", Agent, tool "send", cli "message send";
     /// What waits in your inbox, for five minutes yours; may wait for it.
-    MessagesReceive = "messages"."receive", Agent, tool "recv";
+    MessagesReceive = "messages"."receive", Agent, tool "recv", cli "message recv";
     /// Says that messages were read, so that they are not offered again.
     MessagesAck = "messages"."ack", Agent, tool "ack", cli "message ack";
     /// A question to a session or to the operator; the answer comes as a message.
@@ -180,7 +180,7 @@ operations! {
     /// The answer to a question.
     MessagesAnswer = "messages"."answer", Agent, tool "answer", cli "message answer";
     /// A message to yourself, at its time.
-    MessagesRemind = "messages"."remind", Agent, tool "remind";
+    MessagesRemind = "messages"."remind", Agent, tool "remind", cli "message remind";
     /// Takes back a message that was not read, or a question that was not answered.
     MessagesCancel = "messages"."cancel", Agent, tool "cancel_thread", cli "message cancel";
     /// An inbox, the latest first.
