@@ -41,7 +41,7 @@ pub(crate) enum Reject {
     BadField { what: &'static str, detail: String },
     #[error(transparent)]
     UnknownKind(#[from] UnknownType),
-    #[error("{0} is not published from a host: only agent.*, process.* and host.* are")]
+    #[error("{0} is not published from a host: only agent.* and process.* are")]
     NotOurs(String),
     #[error("{0} is said by this host's ingest alone")]
     OwnWord(String),

@@ -4,9 +4,10 @@ use super::{is_traceparent, of_hook};
 use crate::json;
 use crate::observation::Observation;
 use crate::reject::Reject;
-use muster_domain::family::{EventType, Family, Owner};
+use muster_domain::family::{EventType, Family, Owner, TurnKind};
 use muster_domain::ids::EventId;
 use muster_domain::names::{AgentName, NameError, SessionId};
+use muster_wire::data::turn::StatusChanged;
 use muster_wire::incoming::check_depth;
 use muster_wire::limits::JSON_DEPTH_MAX;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
@@ -104,8 +105,7 @@ pub(crate) fn event(item: Value) -> Result<Observation, Reject> {
     if event_type.family().owner() != Owner::Ingest {
         return Err(Reject::NotOurs(kind));
     }
-    // What became of orders is known here, and anybody else could only make it up.
-    if event_type.family() == Family::AgentEffect {
+    if is_own_word(&event_type, item.get("data")) {
         return Err(Reject::OwnWord(kind));
     }
     let session = name(text(&mut item, "session")?, SessionId::new)?;
@@ -132,6 +132,15 @@ pub(crate) fn event(item: Value) -> Result<Observation, Reject> {
         .transpose()?;
     observation.traceparent = text(&mut item, "traceparent")?.filter(|text| is_traceparent(text));
     Ok(observation)
+}
+
+/// What only this service knows, and anybody else could only make up: what became of orders, how this host is, and how the
+/// wait of a hook ended.
+fn is_own_word(event_type: &EventType, data: Option<&Value>) -> bool {
+    let status = || data.and_then(|data| data["status"].as_str());
+    matches!(event_type.family(), Family::AgentEffect | Family::HostStatus)
+        || *event_type == EventType::AgentTurn(TurnKind::StatusChanged)
+            && matches!(status(), Some(StatusChanged::ANSWERED | StatusChanged::RELEASED))
 }
 
 /// Hooks, turns and lines belong to a session; processes and hosts may be seen without one.

@@ -167,6 +167,11 @@ fn each_flaw_of_an_event_has_its_reason() {
             json!({"kind": "agent.effect.done", "session": "s"}),
             "not-an-observation",
         ),
+        (json!({"kind": "host.status.stopping"}), "not-an-observation"),
+        (
+            json!({"kind": "agent.turn.status_changed", "session": "s", "data": {"status": "permission_answered"}}),
+            "not-an-observation",
+        ),
         (json!({"kind": "agent.hook.stop"}), "missing-session"),
         (json!({"kind": "agent.hook.stop", "session": "a\u{1}"}), "bad-name"),
         (json!({"kind": "agent.hook.stop", "session": 5}), "bad-field"),
