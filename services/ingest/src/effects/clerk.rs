@@ -249,15 +249,13 @@ impl Clerk {
 
     /// Takes a receipt; nothing where it could not be written, and is to be said again.
     async fn receipt(&mut self, receipt: CarryReceipt, by: Option<Peer>) -> Option<Result<(), NotCarrier>> {
-        let Some(entry) = self.journal.get(receipt.effect_id) else {
+        let open = self.journal.get(receipt.effect_id).filter(|entry| !entry.over);
+        let Some(entry) = open else {
             return Some(Ok(()));
         };
         if !entry.is_with(by) {
             tracing::warn!(effect = %receipt.effect_id, ?by, "a receipt is refused: another process has the order");
             return Some(Err(NotCarrier::NotGiven));
-        }
-        if entry.over {
-            return Some(Ok(()));
         }
         let reason = receipt.failed.as_deref();
         let told = self.end(receipt.effect_id, reason, receipt.detail).await;
