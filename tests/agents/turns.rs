@@ -209,7 +209,7 @@ async fn a_session_is_begun_of_a_template_of_its_host_and_takes_messages() {
     );
     let conversation = asked["messages"].to_string();
     assert!(
-        conversation.contains("Be brief.\\n\\n$(touch made.txt) --version"),
+        conversation.contains("Be brief.\\n\\nPrompt from op-anna:\\n\\n$(touch made.txt) --version"),
         "{conversation}"
     );
     assert!(!parts.made().exists(), "a shell read the prompt");
