@@ -33,6 +33,7 @@ pub(crate) use agenda::Planned;
 use serde::{Deserialize, Serialize};
 pub use settings::Settings;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Names a session: ids are unique to a host, not to a fleet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -402,12 +403,10 @@ impl Fleet {
             host: host.clone(),
             id: id.clone(),
         };
-        if create && !self.sessions.contains_key(&key) {
-            self.sessions
-                .insert(key.clone(), Box::new(Session::first_seen(recorded.at, event.id)));
-        }
-        let Some(session) = self.sessions.get_mut(&key) else {
-            return Applied::Ignored(Why::UnknownSession);
+        let session = match self.sessions.entry(key.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) if create => place.insert(Box::new(Session::first_seen(recorded.at, event.id))),
+            Entry::Vacant(_) => return Applied::Ignored(Why::UnknownSession),
         };
         let host = self.hosts.get(host);
         let applied = session.apply(recorded);
