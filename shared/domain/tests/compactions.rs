@@ -4,14 +4,20 @@
 
 mod script;
 
-use muster_domain::alert::AlertFact;
+use muster_domain::alert::{self, AlertFact, Rule};
 use muster_domain::asker::Asker;
 use muster_domain::conclusion::{Conclusion, Draft};
+use muster_domain::due;
 use muster_domain::effect::{ActionKind, Carrier, EffectFact, End, Receipt, Refusal, Word};
 use muster_domain::fact::{Fact, HookBody, ProcessFact, TurnFact};
+use muster_domain::fleet::{Fleet, Settings};
 use muster_domain::ids::EffectId;
 use muster_domain::memory;
+use muster_domain::overlay::Overlay;
+use muster_domain::react;
+use proptest::prelude::*;
 use script::*;
+use std::time::Duration;
 
 /// A session with a turn loop that can compact, and a leader that writes down what it concludes.
 fn carried() -> Script {
@@ -174,4 +180,91 @@ fn what_was_compacted_and_not_used_since_need_not_be_compacted() {
         ..operator("q")
     };
     assert_eq!(nothing(&script, &stranger), Err(Refusal::NotYours));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Measured(u64),
+    Says(Word),
+    /// Another run carries the session, and can compact or not.
+    Carried(bool),
+    Compacted,
+    Wait(i64),
+    Replaced,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let word = prop_oneof![2 => Just(Word::Accepted), 1 => Just(Word::Ended(End::Done)), 2 => Just(failed())];
+    prop_oneof![
+        5 => prop::sample::select(vec![100, 750, 899, 900, 990]).prop_map(Step::Measured),
+        3 => word.prop_map(Step::Says),
+        2 => any::<bool>().prop_map(Step::Carried),
+        1 => Just(Step::Compacted),
+        2 => prop::sample::select(vec![5, 61, 601]).prop_map(Step::Wait),
+        2 => Just(Step::Replaced),
+    ]
+}
+
+/// A fleet whose alerts are not quiet after they were cleared.
+fn restless() -> Script {
+    let mut script = Script::new();
+    script.fleet = Fleet::new(Settings {
+        silence: Duration::from_hours(24 * 365),
+        alerts: alert::Settings {
+            cooldown: Duration::ZERO,
+            ..alert::Settings::default()
+        },
+        ..Settings::default()
+    });
+    script.host(started_host()).on("p1", prompt()).follow();
+    script
+}
+
+proptest! {
+    /// A context that is nearly full is being compacted, once, or somebody is told; one that is not is neither.
+    #[test]
+    fn a_full_context_is_compacted_or_an_alert_whatever_happens(steps in prop::collection::vec(step(), 0..40)) {
+        let mut script = restless();
+        let (mut used, mut runs, mut wants) = (0, 0, 0);
+        for (n, step) in steps.iter().enumerate() {
+            let wanted = wants;
+            match step {
+                Step::Measured(tokens) => {
+                    used = *tokens;
+                    let window_tokens = Some(1000);
+                    script.turn(TurnFact::ContextChanged { used_tokens: used, window_tokens });
+                }
+                Step::Says(word) => {
+                    let Some(id) = script.fleet.effects().all().keys().next_back().copied() else { continue };
+                    script.fact(Fact::Effect(Receipt { id, word: word.clone() }));
+                }
+                Step::Carried(can) => {
+                    runs += 1;
+                    let can = can.then_some(ActionKind::Compact).into_iter().collect();
+                    let carrier = Box::new(Carrier { run: run(&format!("r{runs}")), can });
+                    script.process(ProcessFact::Carries { process: process(runs), carrier });
+                }
+                Step::Compacted => _ = script.off(HookBody::CompactionStarted).off(HookBody::CompactionEnded),
+                Step::Wait(seconds) => {
+                    script.pass(*seconds);
+                    script.drafts = due::expire(&script.fleet, &script.overlay, ms(script.now));
+                }
+                Step::Replaced => {
+                    script.overlay = Overlay::new();
+                    script.drafts = react::catch_up(&script.fleet, &script.overlay);
+                }
+            }
+            for draft in script.follow() {
+                wants += usize::from(matches!(draft.conclusion, Conclusion::Effect(EffectFact::Requested(_))));
+            }
+            let open = script.fleet.effects().all().values().filter(|effect| effect.status().is_open()).count();
+            let alerted = script.fleet.alerts().standing().contains_key(&*Rule::ContextPressure.key(&key(HOST, SESSION)));
+            let full = used >= 900;
+            prop_assert!(open <= 1, "{open} open after step {n} of {steps:?}");
+            // Until there was room it is not tried again, and where there is room not at all.
+            prop_assert!(wants <= 1 && (full || wants == wanted), "{wants} after step {n} of {steps:?}");
+            wants *= usize::from(full);
+            prop_assert_eq!(alerted, full && open == 0, "{} open after step {} of {:?}", open, n, steps);
+        }
+    }
 }
