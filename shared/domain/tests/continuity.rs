@@ -12,6 +12,7 @@ use muster_domain::lease::{
     Seed, Start, Takeover, WriteOutcome, change, clear, leave, start, takeover,
 };
 use muster_domain::names::{SessionId, Workspace};
+use proptest::prelude::*;
 use script::*;
 use std::time::Duration;
 
@@ -243,4 +244,150 @@ fn gates_begin_with_what_a_handoff_says() {
     work.change(&Change::ClearGates);
     assert_eq!(work.change(&seed(Seed::DefinitionOfDone)), Applied);
     assert_eq!(gates(&work), [("tests pass".into(), Some(Seed::DefinitionOfDone))]);
+}
+
+/// What a supervisor would note on paper: who has the work until when, and how often was written what is left of it.
+#[derive(Debug, Default)]
+struct Model {
+    owner: Option<(&'static str, i64)>,
+    handoff: Option<(u8, u64)>,
+    recovery: Option<(u8, u64)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Begin(&'static str),
+    Handoff(&'static str, u8),
+    Recovery(&'static str, u8),
+    Takeover(&'static str),
+    Clear(&'static str),
+    Wait(i64),
+    /// The last request comes again.
+    Again,
+}
+
+impl Model {
+    fn write(
+        &mut self,
+        who: &str,
+        now: i64,
+        what: u8,
+        slot: impl Fn(&mut Self) -> &mut Option<(u8, u64)>,
+    ) -> WriteOutcome {
+        match self.owner {
+            Some((_, until)) if until <= now => StaleSession,
+            Some((owner, _)) if who == owner || who == "boss" => {
+                let slot = slot(self);
+                match slot {
+                    Some((known, _)) if *known == what => return IdempotentNoop,
+                    Some((known, times)) => (*known, *times) = (what, *times + 1),
+                    None => *slot = Some((what, 1)),
+                }
+                Applied
+            }
+            _ => OwnershipConflict,
+        }
+    }
+
+    fn step(&mut self, step: Step, now: i64) -> WriteOutcome {
+        match (step, self.owner) {
+            (Step::Handoff(who, n), _) => self.write(who, now, n, |this| &mut this.handoff),
+            (Step::Recovery(who, n), _) => self.write(who, now, n, |this| &mut this.recovery),
+            (Step::Begin(who), None) => {
+                self.owner = Some((who, now + TTL * 1000));
+                Applied
+            }
+            (Step::Begin(who), Some((owner, until))) if now < until && who == owner => {
+                self.owner = Some((who, now + TTL * 1000));
+                Applied
+            }
+            (Step::Begin(_), Some((_, until))) if until <= now => StaleSession,
+            (Step::Takeover(who), Some((owner, until))) if until <= now && who != owner => {
+                self.owner = Some((who, now + TTL * 1000));
+                Applied
+            }
+            (Step::Clear(_), None) => IdempotentNoop,
+            (Step::Clear(who), Some((owner, _))) if who == owner || who == "boss" => {
+                (self.owner, self.recovery) = (None, None);
+                Applied
+            }
+            (Step::Begin(_) | Step::Takeover(_) | Step::Clear(_) | Step::Wait(_) | Step::Again, _) => OwnershipConflict,
+        }
+    }
+}
+
+fn numbered(n: u8) -> (Leave, Leave) {
+    let summary = format!("half of part {n} stands").into();
+    let checkpoint = Pulse {
+        summary,
+        ..Pulse::default()
+    };
+    let recovery = Recovery {
+        checkpoint,
+        ..Recovery::default()
+    };
+    (handoff(&format!("part {n}")), Leave::Recovery(recovery))
+}
+
+impl Work {
+    fn step(&mut self, step: Step) -> Option<WriteOutcome> {
+        Some(match step {
+            Step::Begin(who) => self.begin(who),
+            Step::Handoff(who, n) => self.leave(who, &numbered(n).0),
+            Step::Recovery(who, n) => self.leave(who, &numbered(n).1),
+            Step::Takeover(who) => self.takeover(who),
+            Step::Clear(who) => self.clear(who),
+            Step::Wait(seconds) => {
+                self.script.pass(seconds);
+                return None;
+            }
+            Step::Again => return None,
+        })
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let worker = || prop_oneof![Just("a"), Just("b")];
+    let anybody = || prop_oneof![3 => Just("a"), 2 => Just("b"), 1 => Just("boss")];
+    prop_oneof![
+        3 => worker().prop_map(Step::Begin),
+        4 => (anybody(), 0..3u8).prop_map(|(who, n)| Step::Handoff(who, n)),
+        4 => (anybody(), 0..3u8).prop_map(|(who, n)| Step::Recovery(who, n)),
+        2 => worker().prop_map(Step::Takeover),
+        1 => anybody().prop_map(Step::Clear),
+        2 => prop::sample::select(vec![1, TTL + 1]).prop_map(Step::Wait),
+        2 => Just(Step::Again),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_left_is_what_the_naive_model_notes(steps in prop::collection::vec(step(), 0..50)) {
+        let (mut work, mut model) = (Work::default(), Model::default());
+        let mut last: Option<(Step, WriteOutcome)> = None;
+        for (n, step) in steps.iter().enumerate() {
+            let now = work.script.now;
+            if let (Step::Again, Some((before_it, outcome))) = (step, last) {
+                // It was done, if it was, and is done no second time.
+                let before = (work.left(), work.revision());
+                work.again = Some(work.requests);
+                let again = work.step(before_it).expect("it was a request");
+                prop_assert!(outcome != Applied || again == IdempotentNoop, "{again:?} step {n} of {steps:?}");
+                if outcome == Applied {
+                    prop_assert_eq!((work.left(), work.revision()), before, "step {} of {:?}", n, steps);
+                    continue;
+                }
+                last = Some((before_it, again));
+                prop_assert_eq!(again, model.step(before_it, now), "step {} of {:?}", n, steps);
+                continue;
+            }
+            let Some(outcome) = work.step(*step) else { continue };
+            last = Some((*step, outcome));
+            prop_assert_eq!(outcome, model.step(*step, now), "step {} of {:?}", n, steps);
+            let left = work.left();
+            let shown = (left.handoff.map(|one| one.revision), left.recovery.map(|one| one.revision));
+            let noted = (model.handoff.map(|(_, times)| times), model.recovery.map(|(_, times)| times));
+            prop_assert_eq!(shown, noted, "after step {} of {:?}", n, steps);
+        }
+    }
 }

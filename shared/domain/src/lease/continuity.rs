@@ -87,7 +87,7 @@ pub struct Written<T> {
     /// What it says.
     #[serde(flatten)]
     pub what: T,
-    /// How often it was written in this workspace; never goes back.
+    /// How often it was written in this workspace; a recovery, since the work was last cleared.
     pub revision: u64,
     /// When it was written.
     pub at: Timestamp,
