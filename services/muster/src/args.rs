@@ -90,6 +90,10 @@ pub(crate) enum Command {
     Handoff(commands::handoff::Args),
     /// What is needed to go on with work that is interrupted
     Recovery(commands::handoff::RecoveryArgs),
+    /// What is known of the work on a workspace: shown, drawn from it, admitted, made durable, compacted
+    Memory(Box<commands::memory::Args>),
+    /// What a subagent needs to begin in a workspace
+    Bootstrap(commands::bootstrap::Args),
     /// Whether a session shall go on with the context it has
     Context(commands::checkpoint::ContextArgs),
     /// How work stands, in the middle of it

@@ -3,6 +3,7 @@
 pub(crate) mod alerts;
 pub(crate) mod approvals;
 pub(crate) mod audit;
+pub(crate) mod bootstrap;
 pub(crate) mod budget;
 pub(crate) mod checkpoint;
 pub(crate) mod circuit;
@@ -15,6 +16,7 @@ pub(crate) mod handoff;
 pub(crate) mod hold;
 pub(crate) mod lease;
 pub(crate) mod mcp;
+pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod migrate;
 pub(crate) mod policy;
@@ -88,6 +90,8 @@ async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Escalation(args) => guards::escalation(args, global).await,
         Command::Handoff(args) => handoff::run(args, global).await,
         Command::Recovery(args) => handoff::recovery(args, global).await,
+        Command::Memory(args) => Box::pin(memory::run(*args, global)).await,
+        Command::Bootstrap(args) => bootstrap::run(args, global).await,
         Command::Context(args) => checkpoint::context(args, global).await,
         Command::Checkpoint(args) => checkpoint::run(args, Operation::CheckpointsEvaluate, global).await,
         Command::Closeout(args) => checkpoint::run(args, Operation::CheckpointsCloseout, global).await,

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod approvals;
+mod bootstrap;
 mod budgets;
 mod circuits;
 mod continuity;
@@ -13,10 +14,12 @@ mod guards;
 mod holds;
 mod leases;
 mod lists;
+mod memories;
 mod memory;
 mod messages;
 mod page;
 mod policy;
+mod recall;
 
 use bytes::Bytes;
 use detail::Wanted;
@@ -128,6 +131,8 @@ const LARGE: &[(Operation, usize)] = &[
     (Operation::CheckpointsEvaluate, 128 * 1024),
     (Operation::CheckpointsCloseout, 128 * 1024),
     (Operation::SessionsSpawn, 128 * 1024),
+    (Operation::MemoriesSubmit, 64 * 1024),
+    (Operation::MemoriesExtract, 256 * 1024),
 ];
 
 fn body_bytes_max(operation: Operation) -> usize {
@@ -203,6 +208,16 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
             return after(read(body).and_then(|request| evaluations::evaluate(asked, extent, request)));
         }
         Operation::MemoryReport => read(body).and_then(|request| asked.reply(memory::report(fleet, &request)?)),
+        Operation::MemoriesSubmit => return after(read(body).and_then(|request| memories::submit(asked, request))),
+        Operation::MemoriesExtract => return after(read(body).and_then(|request| memories::extract(asked, request))),
+        Operation::MemoriesAdmit => return after(read(body).and_then(|request| memories::admit(asked, request))),
+        Operation::MemoriesPromote => return after(read(body).and_then(|request| memories::promote(asked, request))),
+        Operation::MemoriesCompact => return after(read(body).and_then(|request| memories::compact(asked, request))),
+        Operation::MemoriesList => read(body).and_then(|request| asked.reply(recall::list(fleet, request)?)),
+        Operation::MemoriesGet => read(body).and_then(|request| asked.reply(recall::get(fleet, request)?)),
+        Operation::MemoriesDescribe => read(body).and_then(|request| asked.reply(recall::describe(fleet, request))),
+        Operation::MemoriesSources => read(body).and_then(|request| recall::sources(asked, request)),
+        Operation::WorkspacesBootstrap => read(body).and_then(|request| asked.reply(bootstrap::of(asked, request)?)),
         Operation::MessagesSend => return after(read(body).and_then(|request| messages::send(asked, request))),
         Operation::MessagesReceive => match read(body) {
             Ok(request) => return messages::receive(asked, &request),

@@ -23,6 +23,7 @@ use crate::policy::PolicyFact;
 use crate::session::Session;
 use crate::state::SessionState;
 use crate::time::Timestamp;
+use crate::work_memory::WorkMemoryFact;
 use std::fmt;
 
 /// Something concluded.
@@ -48,6 +49,8 @@ pub enum Conclusion {
     Approval(ApprovalFact),
     /// Of work on a workspace.
     Lease(LeaseFact),
+    /// Of what is known of the work on a workspace.
+    WorkMemory(Box<WorkMemoryFact>),
     /// Of the rules in force.
     Policy(PolicyFact),
     /// Of an order that hosts enforce.
@@ -161,6 +164,7 @@ impl Draft {
             Conclusion::SessionLost { .. } => EventType::RuntimeStatus(StatusKind::SessionLost),
             Conclusion::Approval(fact) => fact.event_type(),
             Conclusion::Lease(fact) => fact.event_type(),
+            Conclusion::WorkMemory(fact) => fact.event_type(),
             Conclusion::Policy(fact) => fact.event_type(),
             Conclusion::Hold(change) => change.event_type(),
             Conclusion::Budget(change) => change.event_type(),
@@ -196,6 +200,10 @@ impl Draft {
                 &own
             }
             Conclusion::Lease(fact) => {
+                own = fact.identity();
+                &own
+            }
+            Conclusion::WorkMemory(fact) => {
                 own = fact.identity();
                 &own
             }

@@ -13,6 +13,7 @@ mod words;
 
 pub use conclude::{Delegating, Refusal, Wish, cancel, delegate};
 pub(crate) use conclude::{catch_up, due, expire, react};
+pub use nesting::next_depth;
 pub use words::{DelegationFact, Settings, Status, Tier, UnknownTier};
 
 use crate::circuit::Circuits;

@@ -435,6 +435,8 @@ pub enum Decision {
     Circuit(crate::circuit::Change),
     /// Of work on a workspace.
     Lease(Box<LeaseFact>),
+    /// Of what is known of the work on a workspace.
+    WorkMemory(Box<crate::work_memory::WorkMemoryFact>),
     /// Of the rules in force.
     Policy(PolicyFact),
     /// Of an order that hosts enforce.

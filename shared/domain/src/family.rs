@@ -116,6 +116,7 @@ families! {
     ApprovalResolved(ApprovalResolvedKind) = "runtime"."approval_resolved", Orchestrator;
     Checkpoint(CheckpointKind) = "runtime"."checkpoint", Orchestrator;
     MemoryCompaction(MemoryCompactionKind) = "runtime"."memory_compaction", Orchestrator;
+    WorkMemory(WorkMemoryKind) = "runtime"."memory", Orchestrator;
     Delegation(DelegationKind) = "runtime"."delegation", Orchestrator;
     Circuit(CircuitKind) = "runtime"."circuit", Orchestrator;
     Hold(HoldKind) = "runtime"."hold", Orchestrator;

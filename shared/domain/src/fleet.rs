@@ -28,6 +28,7 @@ use crate::policy::Policy;
 use crate::producer::{Producer, Seen};
 use crate::session::Session;
 use crate::time::Timestamp;
+use crate::work_memory::WorkMemories;
 use agenda::Agenda;
 pub(crate) use agenda::Planned;
 use serde::{Deserialize, Serialize};
@@ -141,6 +142,8 @@ pub struct Fleet {
     messages: Messages,
     #[serde(default)]
     evaluations: Evaluations,
+    #[serde(default)]
+    work_memories: WorkMemories,
 }
 
 impl Fleet {
@@ -170,6 +173,7 @@ impl Fleet {
             effects: Effects::default(),
             messages: Messages::default(),
             evaluations: Evaluations::default(),
+            work_memories: WorkMemories::default(),
         }
     }
 
@@ -284,6 +288,10 @@ impl Fleet {
             }
             Decision::Lease(fact) => {
                 self.leases.fold(fact);
+                Applied::Changed
+            }
+            Decision::WorkMemory(fact) => {
+                self.work_memories.fold(fact);
                 Applied::Changed
             }
             Decision::Approval(fact) => self.approval(recorded, fact),

@@ -14,6 +14,7 @@
 //! - [`effect`]: what hosts are told to do, and what they say became of it.
 //! - [`context`], [`checkpoint`]: whether a session goes on as it is, and whether work can be left as it is; both of a [`matter`].
 //! - [`message`]: what sessions and operators tell and ask one another.
+//! - [`work_memory`]: what is known of the work on a workspace, beyond one session.
 //! - [`memory`]: how full a context is, and from when on that matters.
 //! - [`alert`]: what somebody should look at, and until when.
 //! - [`audit`]: the same log counted a second way.
@@ -54,3 +55,4 @@ pub mod state;
 pub mod time;
 pub mod view;
 pub mod work;
+pub mod work_memory;

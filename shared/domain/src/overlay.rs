@@ -23,6 +23,7 @@ use crate::policy::{Activation, PolicyFact};
 use crate::session::Session;
 use crate::state::SessionState;
 use crate::time::Timestamp;
+use crate::work_memory;
 use std::collections::BTreeMap;
 
 /// Conclusions on their way, in the order they were written.
@@ -43,6 +44,7 @@ pub struct Overlay {
     budgets: budget::Pending,
     effects: effect::Pending,
     messages: message::Pending,
+    work_memories: work_memory::Pending,
 }
 
 /// What was written of an approval.
@@ -117,6 +119,7 @@ impl Overlay {
             Conclusion::Hold(change) => return self.holds.published(id, draft.host.as_ref(), change),
             Conclusion::Budget(change) => return self.budgets.published(id, change),
             Conclusion::Message(fact) => return self.messages.published(id, fact),
+            Conclusion::WorkMemory(fact) => return self.work_memories.published(id, fact),
             Conclusion::Effect(fact) => return self.effects.published(id, draft, fact),
             // It travels with the change of state that it explains.
             Conclusion::SessionLost { .. } => return,
@@ -157,6 +160,9 @@ impl Overlay {
         if let Fact::Decision(Decision::Message(_)) = &event.fact {
             self.messages.folded(event.id);
         }
+        if let Fact::Decision(Decision::WorkMemory(_)) = &event.fact {
+            self.work_memories.folded(event.id);
+        }
         if let Fact::Decision(Decision::Effect(_)) = &event.fact {
             self.effects.folded(event.id);
         }
@@ -195,6 +201,7 @@ impl Overlay {
             budgets,
             effects,
             messages,
+            work_memories,
         } = self;
         without(sessions, id);
         without(hosts, id);
@@ -207,6 +214,7 @@ impl Overlay {
         circuits.remove(&id);
         evaluations.folded(id);
         holds.folded(id);
+        work_memories.folded(id);
         budgets.folded(id);
         effects.folded(id);
         messages.folded(id);
@@ -287,6 +295,10 @@ impl Overlay {
 
     pub(crate) const fn messages(&self) -> &message::Pending {
         &self.messages
+    }
+
+    pub(crate) const fn work_memories(&self) -> &work_memory::Pending {
+        &self.work_memories
     }
 
     pub(crate) const fn effects(&self) -> &effect::Pending {

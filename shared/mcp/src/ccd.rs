@@ -9,7 +9,7 @@ use crate::asker::{Asker, Refused};
 use muster_bus::service::Credentials;
 use muster_wire::data::runtime::{API_FAMILY, API_VERSION};
 use muster_wire::schema;
-use muster_wire::subject::Operation;
+use muster_wire::subject::{Operation, Role};
 use serde_json::{Map, Value, json};
 
 type Members = Map<String, Value>;
@@ -23,7 +23,10 @@ pub(crate) enum Group {
     Recovery,
     State,
     Context,
+    MemoryCapture,
     Memory,
+    MemoryRecall,
+    Delegation,
 }
 
 /// What a command is.
@@ -35,7 +38,21 @@ enum Does {
     Handover,
     /// All that is known of leased work.
     Export,
+    /// A compaction: of what is known of the work where a `mode` says how, else of a session's context.
+    Compact,
 }
+
+/// Says who writes, and what they believe: part of `session_owner`.
+const OWNER: [&str; 8] = [
+    "actor_id",
+    "session_id",
+    "expected_revision",
+    "host",
+    "owner_kind",
+    "supervisor_id",
+    "lease_seconds",
+    "recover_stale",
+];
 
 impl Group {
     const fn commands(self) -> &'static [(&'static str, Does)] {
@@ -71,7 +88,23 @@ impl Group {
                 ("runtime-state-export", Does::Export),
             ],
             Self::Context => &[("context-check", Does::Ask(O::ContextCheck))],
-            Self::Memory => &[("memory-compact", Does::Ask(O::MemoryCompact))],
+            Self::MemoryCapture => &[
+                ("memory-evidence-submit", Does::Ask(O::MemoriesSubmit)),
+                ("memory-candidate-extract", Does::Ask(O::MemoriesExtract)),
+            ],
+            Self::Memory => &[
+                ("memory-candidate-admit", Does::Ask(O::MemoriesAdmit)),
+                ("memory-compact", Does::Compact),
+                ("memory-promote", Does::Ask(O::MemoriesPromote)),
+            ],
+            Self::MemoryRecall => &[
+                ("memory-search", Does::Ask(O::MemoriesList)),
+                ("memory-describe", Does::Ask(O::MemoriesDescribe)),
+                ("memory-expand", Does::Ask(O::MemoriesGet)),
+                ("memory-sync-status", Does::Ask(O::MemoriesSources)),
+                ("memory-source-map", Does::Ask(O::MemoriesSources)),
+            ],
+            Self::Delegation => &[("child-bootstrap", Does::Ask(O::WorkspacesBootstrap))],
         }
     }
 
@@ -86,26 +119,31 @@ impl Group {
             "supervisor_id": text("who supervises"),
             "lease_seconds": {"type": "integer", "minimum": 0},
             "recover_stale": {"type": "boolean"},
+            "session_id": text("for which piece of work"),
+            "expected_revision": {"type": "integer", "minimum": 0, "description": "another one is a conflict"},
+            "host": text("the host it is held from"),
         });
+        let request = json!({"type": "object", "description": "api_family, api_version, request_id, idempotency_key"});
         let mut properties = Members::new();
         properties.insert(
             "command".to_owned(),
             json!({"enum": commands, "description": "what to do"}),
         );
         properties.insert("path".to_owned(), text("the workspace"));
-        properties.insert("session_owner".to_owned(), schema::object(owner, &[]));
-        properties.insert(
-            "runtime_request".to_owned(),
-            json!({"type": "object", "description": "api_family, api_version, request_id, idempotency_key"}),
-        );
-        for (_, does) in self.commands() {
-            for operation in does.operations() {
-                let own = schema::request(operation).unwrap_or_default();
-                let own = own["properties"].as_object().cloned().unwrap_or_default();
-                let further = own.into_iter().filter(|(name, _)| name != "workspace");
-                further.for_each(|(name, what)| {
-                    properties.entry(name).or_insert(what);
-                });
+        for operation in self.commands().iter().flat_map(|(_, does)| does.operations()) {
+            let own = schema::request(operation).unwrap_or_default();
+            let own = own["properties"].as_object().cloned().unwrap_or_default();
+            let writes = own.contains_key("actor_id");
+            for (name, what) in own {
+                let (name, what) = match &*name {
+                    "workspace" => continue,
+                    "request_id" => ("runtime_request".to_owned(), request.clone()),
+                    of_owner if writes && OWNER.contains(&of_owner) => {
+                        ("session_owner".to_owned(), schema::object(owner.clone(), &[]))
+                    }
+                    _ => (name, what),
+                };
+                properties.entry(name).or_insert(what);
             }
         }
         schema::object(Value::Object(properties), &["command"])
@@ -127,6 +165,8 @@ impl Group {
             Does::Ask(operation) => ask(asker, who, *operation, members).await,
             Does::Handover => handover(asker, who, members).await,
             Does::Export => export(asker, who, members).await,
+            Does::Compact if members.contains_key("mode") => ask(asker, who, Operation::MemoriesCompact, members).await,
+            Does::Compact => ask(asker, who, Operation::MemoryCompact, members).await,
         }
     }
 
@@ -145,6 +185,7 @@ impl Does {
             Self::Ask(operation) => vec![operation],
             Self::Handover => vec![Operation::CheckpointsCloseout, Operation::HandoffsWrite],
             Self::Export => vec![Operation::HandoffsGet],
+            Self::Compact => vec![Operation::MemoriesCompact, Operation::MemoryCompact],
         }
     }
 }
@@ -205,6 +246,10 @@ async fn ask(asker: &Asker, who: &Credentials, operation: Operation, mut members
         members.remove("workspace");
     }
     let mut own = taken(operation, &mut members);
+    if operation.role() == Role::Viewer {
+        // Looking needs no name: it changes nothing that could be done twice.
+        members.remove("request_id");
+    }
     nothing_left(&operation.to_string(), &members)?;
     as_own(who, operation, &mut own);
     asker.ask(who, operation, &own).await
@@ -217,6 +262,7 @@ fn as_own(who: &Credentials, operation: Operation, members: &mut Members) {
         (Operation::CheckpointsEvaluate, "session"),
         (Operation::CheckpointsCloseout, "session"),
         (Operation::MemoryCompact, "id"),
+        (Operation::WorkspacesBootstrap, "session"),
     ];
     let named = about.iter().find(|(of, _)| *of == operation);
     if let (Some((_, name)), Some(session)) = (named, &who.session) {
@@ -308,11 +354,19 @@ mod tests {
             Group::Recovery,
             Group::State,
             Group::Context,
+            Group::MemoryCapture,
             Group::Memory,
+            Group::MemoryRecall,
+            Group::Delegation,
         ];
         for group in groups {
             let schema = group.schema();
             assert!(group.commands().len() <= 7, "CCD's budget");
+            // Three take more than CCD's commands need: any call to be judged, what only a host measures of a context, and
+            // which context is to be compacted.
+            let beyond = matches!(group, Group::State | Group::Context | Group::Memory);
+            let properties = schema["properties"].as_object().unwrap().len();
+            assert!(beyond || properties <= 10, "{group:?} takes {properties}");
             for (command, does) in group.commands() {
                 assert!(
                     schema["properties"]["command"]["enum"]
@@ -324,7 +378,13 @@ mod tests {
                 for operation in does.operations() {
                     let own = schema::request(operation).unwrap();
                     for name in own["properties"].as_object().unwrap().keys() {
-                        let known = name == "workspace" || schema["properties"].get(name).is_some();
+                        let said = |name: &str| schema["properties"].get(name).is_some();
+                        let inside = match &**name {
+                            "workspace" => said("path"),
+                            "request_id" => said("runtime_request"),
+                            _ => schema["properties"]["session_owner"]["properties"].get(name).is_some(),
+                        };
+                        let known = inside || said(name);
                         assert!(known, "{command}: {name}");
                     }
                 }

@@ -131,9 +131,24 @@ const FURTHER: &[Tool] = &[
         does: Does::Ccd(Group::Context),
     },
     Tool {
+        name: "ccd_memory_capture",
+        description: "Keep what shows how work goes, and say what it shows.",
+        does: Does::Ccd(Group::MemoryCapture),
+    },
+    Tool {
         name: "ccd_memory",
-        description: "Have a session compact its context, where its runner can.",
+        description: "What is known of work: admit, promote, compact; or compact a context.",
         does: Does::Ccd(Group::Memory),
+    },
+    Tool {
+        name: "ccd_memory_recall",
+        description: "What is known of the work on a workspace, and from where.",
+        does: Does::Ccd(Group::MemoryRecall),
+    },
+    Tool {
+        name: "ccd_delegation",
+        description: "What a subagent needs to begin in a workspace.",
+        does: Does::Ccd(Group::Delegation),
     },
 ];
 
@@ -178,7 +193,7 @@ impl Tool {
     pub const fn role(&self) -> Role {
         match (self.operation(), self.does) {
             (Some(operation), _) => operation.role(),
-            (None, Does::MemoryProtect) => Role::Viewer,
+            (None, Does::MemoryProtect | Does::Ccd(Group::MemoryRecall | Group::Delegation)) => Role::Viewer,
             (None, _) => Role::Agent,
         }
     }

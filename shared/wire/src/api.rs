@@ -7,6 +7,7 @@
 
 mod alert;
 mod approval;
+mod bootstrap;
 mod budget;
 mod circuit;
 mod continuity;
@@ -22,6 +23,7 @@ mod memory;
 mod message;
 mod policy;
 mod stats;
+mod work_memory;
 
 pub use crate::data::runtime::RetryClass;
 pub use crate::edge::Source as PolicyText;
@@ -29,6 +31,9 @@ pub use alert::{AlertRow, AlertState, AlertsList, AlertsListRequest};
 pub use approval::{
     ApprovalAnswer, ApprovalRequest, ApprovalRow, ApprovalState, ApprovalsList, ApprovalsListRequest,
     ApprovalsResolveRequest, ApprovalsResolved, ResolutionRow, Taken, Verdict,
+};
+pub use bootstrap::{
+    BOOTSTRAP_BYTES_MAX, Bootstrap, BootstrapLease, BootstrapMemory, BootstrapRequest, LeftOut, Nesting, OpenGate,
 };
 pub use budget::{
     BudgetRow, BudgetsList, BudgetsListRequest, BudgetsRemoveRequest, BudgetsRemoved, BudgetsSet, BudgetsSetRequest,
@@ -77,6 +82,13 @@ pub use policy::{
 };
 
 pub use stats::{Cost, Covered, ModelTurns, Spread, ToolCalls, TurnsStats, TurnsStatsRequest};
+
+pub use work_memory::{
+    CandidateGiven, CompactionResult, FoundRow, MemoriesAdmitRequest, MemoriesAnswer, MemoriesCompactRequest,
+    MemoriesCompacted, MemoriesDescribed, MemoriesExtractRequest, MemoriesGetRequest, MemoriesList,
+    MemoriesListRequest, MemoriesPromoteRequest, MemoriesRequest, MemoriesSources, MemoriesSubmitRequest, Memory,
+    MemoryAnswer, MemoryLimits, MemoryRow, MemorySource, MemoryState,
+};
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::time;

@@ -22,6 +22,7 @@ pub mod policy;
 pub mod process;
 pub mod runtime;
 pub mod turn;
+pub mod work_memory;
 
 use crate::envelope::RawData;
 use serde::{Deserialize, Serialize};

@@ -14,6 +14,7 @@ use crate::data::memory::{MemoryCompacted, PressureChanged};
 use crate::data::message;
 use crate::data::policy::PolicyActivated;
 use crate::data::runtime::{HostPresence, LeaderElected, RuntimeMetadata, SessionLost, StateChanged};
+use crate::data::work_memory;
 use crate::envelope::{Envelope, RawData};
 use muster_domain::approval::ApprovalFact;
 use muster_domain::budget;
@@ -178,6 +179,7 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
         Conclusion::Checkpoint(fact) => CheckpointEvaluated::new(runtime, *fact).to_raw(),
         Conclusion::Delegation(fact) => delegation(fact, runtime),
         Conclusion::Message(fact) => message::encode(runtime, fact),
+        Conclusion::WorkMemory(fact) => work_memory::encode(runtime, *fact),
         Conclusion::Effect(EffectFact::Requested(order)) => EffectRequested::new(runtime, *order).to_raw(),
         Conclusion::Effect(EffectFact::Withdrawn { id, reason }) => EffectWithdrawn {
             runtime,

@@ -71,6 +71,9 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         EventType::Message(kind) => {
             data::message::decode(*kind, data).map(|fact| Fact::Decision(Decision::Message(fact)))
         }
+        EventType::WorkMemory(kind) => {
+            data::work_memory::decode(*kind, data).map(|fact| Fact::Decision(Decision::WorkMemory(Box::new(fact))))
+        }
         EventType::Circuit(kind) => decision::circuit(*kind, data).map(Fact::Decision),
         EventType::Alert(kind) => decision::alert(*kind, data).map(Fact::Decision),
         EventType::Checkpoint(kind) => decision::checkpoint(*kind, data).map(Fact::Decision),

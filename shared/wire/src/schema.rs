@@ -13,6 +13,7 @@ mod leases;
 mod messages;
 mod policy;
 mod sessions;
+mod work_memory;
 
 use crate::subject::Operation;
 use serde_json::{Value, json};
@@ -52,6 +53,16 @@ const REQUESTS: &[(Operation, Write)] = &[
     (Operation::PolicyCheck, policy::policy_check),
     (Operation::MemoryReport, sessions::memory_report),
     (Operation::MemoryCompact, effects::memory_compact),
+    (Operation::MemoriesSubmit, work_memory::submit),
+    (Operation::MemoriesExtract, work_memory::extract),
+    (Operation::MemoriesAdmit, work_memory::admit),
+    (Operation::MemoriesPromote, work_memory::promote),
+    (Operation::MemoriesCompact, work_memory::compact),
+    (Operation::MemoriesList, work_memory::list),
+    (Operation::MemoriesGet, work_memory::get),
+    (Operation::MemoriesDescribe, work_memory::of_workspace),
+    (Operation::MemoriesSources, work_memory::of_workspace),
+    (Operation::WorkspacesBootstrap, work_memory::bootstrap),
     (Operation::SessionsInterrupt, effects::sessions_control),
     (Operation::SessionsStop, effects::sessions_control),
     (Operation::SessionsReset, effects::sessions_control),

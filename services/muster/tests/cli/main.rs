@@ -15,3 +15,4 @@ mod run;
 mod turns;
 mod up;
 mod watching;
+mod work_memory;

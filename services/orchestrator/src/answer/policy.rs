@@ -2,7 +2,7 @@
 
 mod check;
 
-pub(super) use check::{check, forbids};
+pub(super) use check::{check, forbids, stands_in_the_way};
 
 use super::{After, Asked, Then, encode_at};
 use muster_domain::fleet::Fleet;

@@ -24,3 +24,4 @@ mod requests;
 mod sessions;
 mod snapshots;
 mod stats;
+mod work_memory;

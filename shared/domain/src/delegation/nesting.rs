@@ -27,6 +27,13 @@ pub(super) fn asking(fleet: &Fleet, key: &SessionKey) -> Vec<DelegationId> {
     all
 }
 
+/// How deep a delegation that this session makes now would be, as far as it can be seen.
+pub fn next_depth(fleet: &Fleet, key: &SessionKey) -> u32 {
+    let limit = fleet.settings().circuits.max_depth;
+    let above = asking(fleet, key).into_iter();
+    above.map(|id| depth(fleet, id, limit) + 1).max().unwrap_or(0)
+}
+
 /// How deep it is nested. `limit` is as deep as is looked.
 pub(super) fn depth(fleet: &Fleet, id: DelegationId, limit: u32) -> u32 {
     let Some(delegation) = fleet.delegations().get(id) else {

@@ -201,6 +201,13 @@ closed! {
     CheckpointKind { EvaluateCheckpoint = "evaluate_checkpoint", EvaluateCloseout = "evaluate_closeout" }
 }
 closed! {
+    /// What is known of work, by CCD's names of the operations.
+    WorkMemoryKind {
+        SubmitMemoryEvidence = "submit_memory_evidence", ExtractMemoryCandidates = "extract_memory_candidates",
+        AdmitMemoryCandidate = "admit_memory_candidate", PromoteMemory = "promote_memory", CompactMemory = "compact_memory",
+    }
+}
+closed! {
     /// Memory.
     MemoryCompactionKind { CompactMemory = "compact_memory", PressureChanged = "pressure_changed" }
 }

@@ -19,6 +19,7 @@ use crate::policy::Policy;
 use crate::producer::Producer;
 use crate::session::Session;
 use crate::time::Timestamp;
+use crate::work_memory::WorkMemories;
 use std::collections::BTreeMap;
 
 impl Fleet {
@@ -136,6 +137,11 @@ impl Fleet {
     /// Who works on what.
     pub const fn leases(&self) -> &Leases {
         &self.leases
+    }
+
+    /// What is known of the work on workspaces.
+    pub const fn work_memories(&self) -> &WorkMemories {
+        &self.work_memories
     }
 
     /// The rules in force.

@@ -102,11 +102,11 @@ pub struct Decided {
 }
 
 impl Decided {
-    pub(super) const fn nothing(note: &'static str) -> Self {
+    pub(crate) const fn nothing(note: &'static str) -> Self {
         Self::refused(WriteOutcome::IdempotentNoop, note)
     }
 
-    pub(super) const fn refused(outcome: WriteOutcome, note: &'static str) -> Self {
+    pub(crate) const fn refused(outcome: WriteOutcome, note: &'static str) -> Self {
         Self {
             outcome,
             draft: None,

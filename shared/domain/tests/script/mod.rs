@@ -354,6 +354,7 @@ impl Script {
                 Conclusion::Delegation(fact) => Decision::Delegation(fact),
                 Conclusion::Effect(fact) => Decision::Effect(fact),
                 Conclusion::Message(fact) => Decision::Message(fact),
+                Conclusion::WorkMemory(fact) => Decision::WorkMemory(fact),
                 Conclusion::Context(fact) => Decision::Context(fact),
                 Conclusion::Checkpoint(fact) => Decision::Checkpoint(fact),
             };

@@ -42,6 +42,8 @@ fn each_command_is_in_its_family() {
                 "docker ps",
                 "sudo cat /etc/shadow",
                 "muster sessions",
+                "muster memory list --scope project",
+                "muster bootstrap",
                 "muster --nats nats://h:1 sessions --json",
                 "muster policy show --text",
                 "muster policy test --tool Bash",
@@ -152,7 +154,11 @@ fn each_command_is_in_its_family() {
         ),
         (
             DurableMemoryMutation,
-            &["echo x >> CLAUDE.md", "cat > .claude/agents/a.md <<E\nx\nE"],
+            &[
+                "echo x >> CLAUDE.md",
+                "cat > .claude/agents/a.md <<E\nx\nE",
+                "muster memory promote 2",
+            ],
         ),
         (SharedQueueMutation, &["gh issue create -t x", "gh issue close 3"]),
         (

@@ -1,6 +1,7 @@
 mod decisions;
 mod effects;
 mod messages;
+mod work_memory;
 
 use super::*;
 use serde::Serialize;
@@ -23,10 +24,13 @@ fn full<T: Serialize + DeserializeOwned>(operation: Operation, request: &T) -> F
 }
 
 fn requests() -> Vec<Full> {
-    [decisions::requests(), effects::requests(), messages::requests()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let all = [
+        decisions::requests(),
+        effects::requests(),
+        messages::requests(),
+        work_memory::requests(),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 fn keys(value: &Value) -> BTreeSet<String> {

@@ -131,6 +131,26 @@ operations! {
     GatesAdvance = "gates"."advance", Agent, tool "gate_advance", cli "gate advance";
     /// Takes all gates away.
     GatesClear = "gates"."clear", Agent, tool "gate_clear", cli "gate clear";
+    /// Keeps what shows how work on a workspace goes: a transcript, a log, a document.
+    MemoriesSubmit = "memories"."submit", Agent, tool "work_memory_submit", cli "memory submit";
+    /// Draws candidates from evidence; what is known already is counted, and affirmed.
+    MemoriesExtract = "memories"."extract", Agent, tool "work_memory_extract", cli "memory extract";
+    /// Makes a candidate an entry, which whoever works there is told.
+    MemoriesAdmit = "memories"."admit", Agent, tool "work_memory_admit", cli "memory admit";
+    /// Makes an entry durable; policy decides whether an agent may, and by default an operator has to.
+    MemoriesPromote = "memories"."promote", Agent, tool "work_memory_promote", cli "memory promote";
+    /// Takes away what is said twice, no longer affirmed, or replaced; a preview unless `write`.
+    MemoriesCompact = "memories"."compact", Agent, tool "work_memory_compact", cli "memory compact";
+    /// What is known of the work on a workspace, searched and paged.
+    MemoriesList = "memories"."list", Viewer, tool "work_memory_list", cli "memory list";
+    /// One entry or candidate, and what it was drawn from.
+    MemoriesGet = "memories"."get", Viewer, tool "work_memory_get", cli "memory show";
+    /// How much is known in a workspace, and how much may be.
+    MemoriesDescribe = "memories"."describe", Viewer, tool "work_memory_describe", cli "memory describe";
+    /// Which evidence there is, and what came of it.
+    MemoriesSources = "memories"."sources", Viewer, tool "work_memory_sources", cli "memory sources";
+    /// What a subagent needs to begin in a workspace, in at most 16 KiB.
+    WorkspacesBootstrap = "workspaces"."bootstrap", Viewer, tool "workspace_bootstrap", cli "bootstrap";
     /// Hosts.
     HostsList = "hosts"."list", Viewer, tool "host_list";
     /// The digest of the folded state at a position, for audits.

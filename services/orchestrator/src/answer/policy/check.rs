@@ -115,6 +115,25 @@ pub(crate) fn forbids(
     Ok(verdict.map(|verdict| format!("policy: {}", verdict.message)))
 }
 
+/// Why whoever asks may not do something of this family, where neither a rule allows it nor its default does.
+pub(crate) fn stands_in_the_way(asked: &Asked<'_>, family: ActionFamily) -> Result<Option<String>, ApiError> {
+    let session = asked.asker.session.as_ref();
+    let key = session.and_then(|id| lists::find(asked.fleet, id, None).ok());
+    let request = PolicyCheckRequest {
+        action: Some(family),
+        session: session.cloned(),
+        ..PolicyCheckRequest::default()
+    };
+    let said = examine(asked, &request, key.as_ref())?.verdict.map(|verdict| Said {
+        ruling: verdict.decision,
+        reason: verdict.reason_code,
+    });
+    let blocked = session.and_then(|session| policy::blocked(asked.fleet, session, asked.now));
+    let checked = policy::check(family, blocked, said);
+    let why = || format!("{} ({})", sentence(checked.ruling, family), checked.reason);
+    Ok((checked.ruling != Ruling::Allow).then(why))
+}
+
 fn is_short_enough(request: &PolicyCheckRequest) -> Result<(), ApiError> {
     let texts = [&request.tool, &request.cwd, &request.summary];
     let texts: usize = texts.into_iter().flatten().map(String::len).sum();

@@ -286,6 +286,11 @@ pub(super) const ROWS: &[Row] = &[
     ("muster policy show", &[], ReadOnly),
     ("muster policy test", &[], ReadOnly),
     ("muster policy dry-run", &[], ReadOnly),
+    ("muster memory list", &[], ReadOnly),
+    ("muster memory show", &[], ReadOnly),
+    ("muster memory describe", &[], ReadOnly),
+    ("muster memory sources", &[], ReadOnly),
+    ("muster bootstrap", &[], ReadOnly),
     ("muster tail", &[], ReadOnly),
     ("muster replay", &[], ReadOnly),
     ("muster audit", &[], ReadOnly),
@@ -310,6 +315,7 @@ pub(super) const ROWS: &[Row] = &[
     ("claude config", &[], ProtectedSurfaceMutation),
     // What agents remember.
     ("claude memory", &[], DurableMemoryMutation),
+    ("muster memory promote", &[], DurableMemoryMutation),
     // Looking, unless asked to write.
     ("find", &[], ReadOnly),
     ("find", &["-delete"], RepairDestructive),
