@@ -11,6 +11,8 @@ use super::{
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::ids::EventId;
 use crate::lease::{self, Ground, Lease, LeaseKey, Protected, WriteOutcome};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as MapEntry;
 
 /// Why what was asked for cannot be done at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -326,34 +328,37 @@ pub fn extract(
     let memory = &desk.memory;
     let from = memory.evidence_of(drawn.evidence);
     let from = from.ok_or(Refusal::NoEvidence(drawn.evidence))?;
+    // Entries with their numbers, candidates without.
+    let holds = memory.entries.values().filter(|entry| entry.superseded_by.is_none());
+    let holds = holds.map(|entry| ((entry.kind, essence(&entry.text)), Some(entry.id)));
+    let waits = memory
+        .candidates
+        .values()
+        .map(|one| ((one.kind, essence(&one.text)), None));
+    let mut known: BTreeMap<_, Option<u64>> = waits.chain(holds).collect();
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut affirmed: Vec<u64> = Vec::new();
     let mut duplicates = 0;
     for found in &drawn.found {
-        let what = essence(&found.text);
-        let says_it = |kind: Kind, text: &str| kind == found.kind && essence(text) == what;
-        let entries = memory.entries.values();
-        let mut entries = entries.filter(|entry| entry.superseded_by.is_none() && says_it(entry.kind, &entry.text));
-        if let Some(entry) = entries.next() {
-            duplicates += 1;
-            if entry.seen_in < from.id && !affirmed.contains(&entry.id) {
-                affirmed.push(entry.id);
+        match known.entry((found.kind, essence(&found.text))) {
+            MapEntry::Occupied(said) => {
+                duplicates += 1;
+                let entry = said.get().and_then(|id| memory.entry(id));
+                let again = entry.filter(|entry| entry.seen_in < from.id && !affirmed.contains(&entry.id));
+                affirmed.extend(again.map(|entry| entry.id));
             }
-            continue;
+            MapEntry::Vacant(new) => {
+                new.insert(None);
+                candidates.push(Candidate {
+                    id: memory.counted + 1 + candidates.len() as u64,
+                    evidence: from.id,
+                    kind: found.kind,
+                    scope: found.scope,
+                    text: found.text.clone(),
+                    found: ground.now,
+                });
+            }
         }
-        let mut waiting = memory.candidates.values().chain(&candidates);
-        if waiting.any(|known| says_it(known.kind, &known.text)) {
-            duplicates += 1;
-            continue;
-        }
-        candidates.push(Candidate {
-            id: memory.counted + 1 + candidates.len() as u64,
-            evidence: from.id,
-            kind: found.kind,
-            scope: found.scope,
-            text: found.text.clone(),
-            found: ground.now,
-        });
     }
     if candidates.is_empty() && affirmed.is_empty() && from.extracted.is_some() {
         return Ok(desk.nothing(from.id, "all of it is known already"));
