@@ -11,7 +11,7 @@ use muster_domain::lease::{self, Ground, LeaseKey, Mode as WorkMode, OwnerKind, 
 use muster_domain::names::{Profile, SessionId, Workspace};
 use muster_domain::work_memory::{
     Admit, CANDIDATES_MAX, Compact, Decay, Decided, EVIDENCE_MAX, Extract, Found, Kind, Mode, Plan, Promote, Reason,
-    Refusal, Review, Scope, Source, Submit, WorkMemory, admit, compact, extract, promote, submit,
+    Refusal, Review, Scope, Source, Submit, WORKSPACES_MAX, WorkMemory, admit, compact, extract, promote, submit,
 };
 use script::*;
 use std::time::Duration;
@@ -480,6 +480,36 @@ fn there_is_room_for_so_much_and_the_refusal_says_how_much() {
     assert_eq!(desk.known().candidates().count(), CANDIDATES_MAX - 31);
     desk.script.pass(8 * DAY);
     assert_eq!(desk.removed(Mode::Decay, Review::Expired).len(), CANDIDATES_MAX - 31);
+}
+
+#[test]
+fn all_workspaces_together_know_so_much_and_what_knows_nothing_makes_room() {
+    let mut desk = Desk::new();
+    let long = "x".repeat(1000);
+    let full = (0..WORKSPACES_MAX).find_map(|n| {
+        desk.key = workspace(&format!("/full/{n}"));
+        let texts: Vec<String> = (0..CANDIDATES_MAX).map(|n| format!("{n} {long}")).collect();
+        let (_, evidence) = desk.try_submit("x").ok()?;
+        let found: Vec<_> = texts.iter().map(|text| (Kind::Rule, text.as_str())).collect();
+        desk.try_extract(evidence, &found).err()
+    });
+    assert_eq!(full, Some(Refusal::TooMuch));
+
+    let mut desk = Desk::new();
+    for n in 0..WORKSPACES_MAX {
+        desk.key = workspace(&format!("/{n}"));
+        assert_eq!(desk.submit("x").0, Applied);
+        // One of them knows nothing.
+        if n != 7 {
+            assert_eq!(desk.extract(1, &[(Kind::Rule, "x")]), Applied);
+        }
+    }
+    desk.key = workspace("/one-more");
+    assert_eq!(desk.submit("x").0, Applied, "in its place");
+    assert_eq!(desk.extract(1, &[(Kind::Rule, "x")]), Applied);
+    assert_eq!(desk.script.fleet.work_memories().get(&workspace("/7")), None);
+    desk.key = workspace("/another");
+    assert_eq!(desk.try_submit("x"), Err(Refusal::TooManyWorkspaces));
 }
 
 #[test]
