@@ -347,7 +347,7 @@ fn error(refusal: &Refusal) -> ApiError {
         Refusal::NoSession(_) | Refusal::Unknown(_) => ErrorKind::NotFound,
         Refusal::Malformed(_) | Refusal::NoOption(..) | Refusal::OneOption => ErrorKind::BadRequest,
         Refusal::NoQuestion(_) => ErrorKind::Conflict,
-        Refusal::Full(_) | Refusal::Busy => ErrorKind::Unavailable,
+        Refusal::Full(_) | Refusal::Waiting(_) | Refusal::TooMany { .. } | Refusal::Busy => ErrorKind::Unavailable,
     };
     ApiError::new(kind, refusal.to_string())
 }

@@ -31,6 +31,17 @@ impl Pending {
         found.map(|(event, _)| *event)
     }
 
+    /// What is being sent.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = &Sent> {
+        self.0.values().filter_map(|fact| match fact {
+            MessageFact::Sent(sent) => Some(&**sent),
+            MessageFact::Delivered { .. }
+            | MessageFact::Acked { .. }
+            | MessageFact::Answered { .. }
+            | MessageFact::Expired { .. } => None,
+        })
+    }
+
     /// The last event by which this request takes something that it `may` take.
     pub(crate) fn taking(&self, by: &str, may: impl Fn(MessageId) -> bool) -> Option<EventId> {
         let mut all = self.0.iter().rev();

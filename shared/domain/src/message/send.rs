@@ -12,9 +12,13 @@ use std::time::Duration;
 
 /// Sessions that one message to all goes to.
 const ALL_MAX: usize = 500;
-/// Messages that wait in one inbox, and that are under way in all.
+/// Messages that wait in one inbox, and of one session there.
 const INBOX_MAX: usize = 256;
+const INBOX_OF_ONE: usize = 64;
+/// Messages that are under way in all, of the sessions of one host, and of one session: twice what one to all may be.
 const OPEN_MAX: usize = 10_000;
+const OPEN_OF_HOST: usize = 2500;
+const OPEN_OF_ONE: usize = 1000;
 /// Options of a question, and characters of one.
 const OPTIONS_MAX: usize = 16;
 const OPTION_CHARS_MAX: usize = 200;
@@ -45,6 +49,17 @@ pub enum Refusal {
     /// The inbox is full.
     #[error("the inbox of {0} is full; it has to read first")]
     Full(String),
+    /// As much of theirs waits in the inbox as may.
+    #[error("{INBOX_OF_ONE} messages of yours wait in the inbox of {0}; some have to be read first")]
+    Waiting(String),
+    /// As much of theirs is under way as may be.
+    #[error("{limit} messages of {whose} are under way; try again when some were read, answered or taken back")]
+    TooMany {
+        /// Whose: a session's, or a host's.
+        whose: String,
+        /// How many may be.
+        limit: usize,
+    },
     /// Too much is under way.
     #[error("too many messages are under way; try again when some were read")]
     Busy,
@@ -157,10 +172,9 @@ pub fn send(fleet: &Fleet, overlay: &Overlay, asker: &Asker, wish: &Wish, now: T
     }
     well_formed(wish, now)?;
     let recipients = recipients(fleet, &from, &wish.to)?;
-    let open = fleet.messages().all().values().filter(|message| !message.is_over());
     // Whoever fills the room keeps no operator from speaking.
-    if !asker.operator && open.count() + recipients.len() > OPEN_MAX {
-        return Err(Refusal::Busy);
+    if !asker.operator {
+        has_room(fleet, overlay, &from, recipients.len())?;
     }
     let ttl = wish.ttl.unwrap_or(KEPT);
     let cause = Cause::Request(asker.request.clone());
@@ -179,6 +193,26 @@ pub fn send(fleet: &Fleet, overlay: &Overlay, asker: &Asker, wish: &Wish, now: T
         written(fleet, sent, cause.clone())
     });
     Ok(Sending::Write(drafts.collect()))
+}
+
+/// Whether so many more may be under way of whoever writes.
+fn has_room(fleet: &Fleet, overlay: &Overlay, from: &Party, more: usize) -> Result<(), Refusal> {
+    let known = fleet.messages().all().values();
+    let open = known.filter(|message| !message.is_over()).map(|message| &message.sent);
+    let (mut all, mut of_host, mut own) = (more, more, more);
+    for sent in open.chain(overlay.messages().sent()) {
+        all += 1;
+        own += usize::from(sent.from == *from);
+        let hosts = sent.from.session().zip(from.session());
+        of_host += usize::from(hosts.is_some_and(|(sender, own)| sender.host == own.host));
+    }
+    let too_many = |whose: String, limit| Err(Refusal::TooMany { whose, limit });
+    match from.session() {
+        _ if all > OPEN_MAX => Err(Refusal::Busy),
+        Some(_) if own > OPEN_OF_ONE => too_many(from.to_string(), OPEN_OF_ONE),
+        Some(key) if of_host > OPEN_OF_HOST => too_many(key.host.to_string(), OPEN_OF_HOST),
+        _ => Ok(()),
+    }
 }
 
 fn well_formed(wish: &Wish, now: Timestamp) -> Result<(), Refusal> {
@@ -219,6 +253,10 @@ fn recipients(fleet: &Fleet, from: &Party, to: &To) -> Result<Vec<Party>, Refusa
             }
             if full(to) {
                 return Err(Refusal::Full(to.to_string()));
+            }
+            let own = messages.unread(to).filter(|(_, message)| message.sent.from == *from);
+            if from.session().is_some() && from != to && own.count() >= INBOX_OF_ONE {
+                return Err(Refusal::Waiting(to.to_string()));
             }
             Ok(vec![to.clone()])
         }

@@ -415,3 +415,35 @@ fn who_is_not_known_leaves_nothing_in_an_inbox_of_theirs() {
         Err(Refusal::NoSession("web-01/ghost".to_owned()))
     );
 }
+
+#[test]
+fn one_session_fills_neither_the_room_nor_an_inbox() {
+    let mut script = two();
+    let operators = To::One(Party::Operators);
+    let mut asked = 0;
+    let refused = loop {
+        // A question that was read is no longer in anybody's inbox, and under way until it is answered.
+        match script.sends(&s1(&format!("q{asked}")), &question(session(HOST, SESSION), &[])) {
+            Ok(ids) => script.acks(&s1(&format!("a{asked}")), ids[0]).unwrap(),
+            Err(refused) => break refused,
+        };
+        asked += 1;
+    };
+    assert_eq!(asked, 1000);
+    let whose = "web-01/s1".to_owned();
+    assert_eq!(refused, Refusal::TooMany { whose, limit: 1000 });
+    let other = |request: &str| of_session("web-02", "s2", request);
+    for n in 0..64 {
+        script.sends(&other(&n.to_string()), &note(operators.clone())).unwrap();
+    }
+    assert_eq!(
+        script.sends(&other("64"), &note(operators.clone())),
+        Err(Refusal::Waiting("operator".to_owned()))
+    );
+    let began = hook(Some("p1"), prompt());
+    script.tell(event(0, "web-02", Some("s3"), Fact::Hook(Box::new(began))));
+    script
+        .sends(&of_session("web-02", "s3", "r"), &note(operators))
+        .unwrap();
+    script.sends(&operator("r"), &note(session(HOST, SESSION))).unwrap();
+}
