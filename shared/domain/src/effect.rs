@@ -3,7 +3,8 @@
 //! An effect is a decision in the log. The host it is for carries it out, and says so with receipts: `accepted` right
 //! before it acts, `done` or `failed` after. What is made of them does not depend on their order or on how often they
 //! come: each moment is kept by itself, and how the effect stands is read from all of them. A withdrawal stands only where
-//! nothing was begun, since a receipt that says otherwise is the truth.
+//! nothing was begun, since a receipt that says otherwise is the truth; but for the one that gives up what was begun and
+//! will not be heard of again (`unknown`), which stands until its host says after all how it ended.
 
 mod conclude;
 mod pending;
@@ -13,7 +14,8 @@ pub use conclude::{Asking, Refusal, request};
 pub(crate) use conclude::{due, expire, may_ask, order, withdraw};
 pub(crate) use pending::Pending;
 pub use words::{
-    Action, ActionKind, By, Carrier, EXPIRED, EXPIRY, EffectFact, End, Order, Receipt, SPAWN_EXPIRY, Status, Word,
+    Action, ActionKind, By, Carrier, EXPIRED, EXPIRY, EffectFact, End, GIVEN_UP, Order, Receipt, SPAWN_EXPIRY, Status,
+    UNKNOWN, Word,
 };
 
 use crate::fleet::SessionKey;
@@ -41,6 +43,9 @@ pub struct Effect {
     pub ended: Option<(Timestamp, End)>,
     /// When it was taken back, and why.
     pub withdrawn: Option<(Timestamp, Box<str>)>,
+    /// When nobody expected any more to hear how it ended.
+    #[serde(default)]
+    pub given_up: Option<Timestamp>,
 }
 
 impl Effect {
@@ -52,6 +57,7 @@ impl Effect {
             (Some(_), _) if !begun => Status::Withdrawn,
             (_, Some((_, End::Done))) => Status::Done,
             (_, Some((_, End::Failed { .. }))) => Status::Failed,
+            (_, None) if begun && self.given_up.is_some() => Status::Failed,
             (_, None) if begun => Status::Accepted,
             (_, None) => Status::Requested,
         }
@@ -67,10 +73,24 @@ impl Effect {
         let at = match self.status() {
             Status::Requested => None,
             Status::Accepted => self.accepted,
-            Status::Done | Status::Failed => self.ended.as_ref().map(|(at, _)| *at),
+            Status::Done | Status::Failed => self.ended.as_ref().map(|(at, _)| *at).or(self.given_up),
             Status::Withdrawn | Status::Expired => self.withdrawn.as_ref().map(|(at, _)| *at),
         };
         at.unwrap_or(self.asked)
+    }
+
+    /// Why it ended so, in one word.
+    pub fn reason(&self) -> Option<&str> {
+        let heard = match &self.ended {
+            Some((_, End::Failed { reason, .. })) => Some(&**reason),
+            Some((_, End::Done)) | None => None,
+        };
+        let withdrawn = self.withdrawn.as_ref().map(|(_, reason)| &**reason);
+        match self.status() {
+            Status::Withdrawn | Status::Expired => withdrawn.or(heard),
+            Status::Failed => heard.or(Some(UNKNOWN)),
+            Status::Requested | Status::Accepted | Status::Done => heard,
+        }
     }
 
     fn note(&mut self, word: &Word, at: Timestamp) {
@@ -112,12 +132,16 @@ impl Effects {
                     accepted: None,
                     ended: None,
                     withdrawn: None,
+                    given_up: None,
                 });
                 self.forget();
             }
             EffectFact::Withdrawn { id, reason } => {
                 if let Some(effect) = self.all.get_mut(id) {
                     effect.withdrawn.get_or_insert_with(|| (at, reason.clone()));
+                    if **reason == *UNKNOWN {
+                        effect.given_up.get_or_insert(at);
+                    }
                 }
             }
         }

@@ -63,19 +63,22 @@ struct One {
     request: (usize, bool, Who),
     run: Option<u32>,
     expires: i64,
-    accepted: bool,
+    /// When it first was.
+    accepted: Option<i64>,
     /// How it ended, by the first word of that.
     done: Option<bool>,
     too_late: bool,
+    given_up: bool,
 }
 
 impl One {
     fn status(&self) -> Status {
-        let begun = self.accepted || self.done == Some(true);
+        let begun = self.accepted.is_some() || self.done == Some(true);
         match self.done {
             _ if self.too_late && !begun => Status::Expired,
             Some(true) => Status::Done,
             Some(false) => Status::Failed,
+            None if begun && self.given_up => Status::Failed,
             None if begun => Status::Accepted,
             None => Status::Requested,
         }
@@ -88,7 +91,9 @@ struct Model {
     /// The latest run, and whether it goes on.
     runs: u32,
     running: bool,
-    away: bool,
+    /// Since when the session is over, and the host away.
+    over: Option<i64>,
+    away: Option<i64>,
     all: Vec<One>,
 }
 
@@ -99,16 +104,17 @@ impl Model {
                 let request = (request, spawn, who);
                 let may = who == Who::Operator || (who == Who::Itself && !spawn);
                 let again = self.all.iter().any(|one| one.request == request);
-                if again || !may || self.away || !(spawn || self.running) {
+                if again || !may || self.away.is_some() || !(spawn || self.running) {
                     return;
                 }
                 self.all.push(One {
                     request,
                     run: (!spawn).then_some(self.runs),
                     expires: self.now + if spawn { 2 } else { 10 } * MINUTE,
-                    accepted: false,
+                    accepted: None,
                     done: None,
                     too_late: false,
+                    given_up: false,
                 });
             }
             Step::Says {
@@ -119,28 +125,47 @@ impl Model {
             } => {
                 if let Some(one) = self.all.get_mut(nth) {
                     match word {
-                        0 => one.accepted = true,
+                        0 => _ = one.accepted.get_or_insert(self.now),
                         word => _ = one.done.get_or_insert(word == 1),
                     }
                 }
             }
             Step::Says { own_host: false, .. } => {}
-            Step::Run => (self.runs, self.running) = (self.runs + 1, true),
-            Step::RunEnds => self.running = false,
-            Step::Host { there } => self.away = !there,
+            Step::Run => (self.runs, self.running, self.over) = (self.runs + 1, true, None),
+            Step::RunEnds => (self.running, self.over) = (false, Some(self.now)),
+            Step::Host { there: true } => self.away = None,
+            Step::Host { there: false } => _ = self.away.get_or_insert(self.now),
             Step::Wait(span) => {
                 self.now += span;
-                for one in &mut self.all {
-                    one.too_late |= one.status() == Status::Requested && one.expires <= self.now;
+                let due: Vec<_> = self.all.iter().map(|one| self.deadline(one)).collect();
+                for (one, due) in self.all.iter_mut().zip(due) {
+                    if due.is_some_and(|due| due <= self.now) {
+                        let given_up = one.status() == Status::Accepted;
+                        (one.given_up, one.too_late) = (one.given_up || given_up, one.too_late || !given_up);
+                    }
                 }
             }
         }
     }
 
+    /// Until when its host has time; what was accepted, an hour without the host or the session. What a spawn begins is never
+    /// heard of here.
+    fn deadline(&self, one: &One) -> Option<i64> {
+        match one.status() {
+            Status::Requested => Some(one.expires),
+            Status::Accepted => {
+                let accepted = one.accepted?;
+                let over = if one.run.is_none() { Some(accepted) } else { self.over };
+                let gone = self.away.into_iter().chain(over).min()?;
+                Some(gone.max(accepted) + 60 * MINUTE)
+            }
+            Status::Done | Status::Failed | Status::Withdrawn | Status::Expired => None,
+        }
+    }
+
     /// When time alone is next news.
     fn next(&self) -> Option<i64> {
-        let waiting = self.all.iter().filter(|one| one.status() == Status::Requested);
-        waiting.map(|one| one.expires).min()
+        self.all.iter().filter_map(|one| self.deadline(one)).min()
     }
 }
 

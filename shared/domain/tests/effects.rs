@@ -15,6 +15,7 @@ use muster_domain::fleet::{Fleet, SessionKey, Settings};
 use muster_domain::hold;
 use muster_domain::ids::EffectId;
 use muster_domain::names::SessionId;
+use muster_domain::overlay::Overlay;
 use muster_domain::state::SessionState;
 use proptest::prelude::*;
 use script::*;
@@ -130,6 +131,33 @@ fn an_effect_goes_from_its_request_to_its_end() {
         .is(id, Status::Accepted);
     script.says(id, Word::Ended(End::Done)).is(id, Status::Done);
     assert_eq!(script.pass(3600).expires(), 0, "what is over cannot expire");
+}
+
+#[test]
+fn what_a_host_began_is_given_up_when_the_host_does_not_return() {
+    let mut script = carried();
+    let id = script.asks(&operator("q1"), &key(HOST, SESSION), model()).unwrap();
+    script.says(id, Word::Accepted);
+    assert_eq!(script.pass(24 * 3600).expires(), 0, "a turn may take its time");
+    script.concluded(Decision::HostLost);
+    assert_eq!(script.pass(3599).expires(), 0);
+    // Whoever leads now, it is due by what the log says.
+    script.overlay = Overlay::new();
+    assert_ne!(script.pass(2).expires(), 0);
+    let reason = |script: &Script| script.fleet.effects().get(id).unwrap().reason().map(str::to_owned);
+    assert_eq!(reason(script.is(id, Status::Failed)).as_deref(), Some("unknown"));
+    assert_eq!(script.pass(3600).expires(), 0, "once");
+    script.says(id, Word::Ended(End::Done)).is(id, Status::Done);
+    assert_eq!(reason(&script), None);
+}
+
+#[test]
+fn what_a_removed_host_began_is_given_up_at_once() {
+    let mut script = carried();
+    let id = script.asks(&operator("q1"), &key(HOST, SESSION), model()).unwrap();
+    script.says(id, Word::Accepted).concluded(Decision::HostRemoved);
+    assert_ne!(script.pass(1).expires(), 0);
+    script.is(id, Status::Failed);
 }
 
 #[test]

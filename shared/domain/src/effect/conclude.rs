@@ -1,6 +1,6 @@
 //! What the leader concludes about effects: whether one may be asked for, and that one was waited for long enough.
 
-use super::{Action, ActionKind, By, EXPIRED, EffectFact, Order, Status};
+use super::{Action, ActionKind, By, EXPIRED, Effect, EffectFact, GIVEN_UP, Order, Status, UNKNOWN};
 use crate::asker::Asker;
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fleet::{Fleet, SessionKey};
@@ -9,6 +9,7 @@ use crate::host::HostState;
 use crate::ids::{EffectId, EventId};
 use crate::names::{HostName, RunId, SessionId};
 use crate::overlay::Overlay;
+use crate::session::Session;
 use crate::time::Timestamp;
 
 /// How many may wait for their hosts, of one session and of all.
@@ -180,30 +181,63 @@ fn reachable(fleet: &Fleet, name: &HostName) -> Result<(), Refusal> {
 
 /// When the first one was waited for long enough.
 pub(crate) fn due(fleet: &Fleet) -> Option<Timestamp> {
-    let waiting = fleet.effects().all().values();
-    let waiting = waiting.filter(|effect| effect.status() == Status::Requested);
-    waiting.map(|effect| effect.order.expires).min()
+    let all = fleet.effects().all().values();
+    all.filter_map(|effect| deadline(fleet, effect)).map(|(at, _)| at).min()
 }
 
 /// What follows from it being `now`.
 pub(crate) fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp, drafts: &mut Vec<Draft>) {
     for (id, effect) in fleet.effects().all() {
-        let at = effect.order.expires;
-        if at <= now {
-            drafts.extend(withdraw(fleet, overlay, *id, EXPIRED, Cause::Due { at }));
+        if let Some((at, reason)) = deadline(fleet, effect).filter(|(at, _)| *at <= now) {
+            drafts.extend(taken_back(fleet, overlay, *id, reason, Cause::Due { at }));
         }
     }
+}
+
+/// Until when it is waited for what its host says next, and what is the case when it does not.
+fn deadline(fleet: &Fleet, effect: &Effect) -> Option<(Timestamp, &'static str)> {
+    match effect.status() {
+        Status::Requested => Some((effect.order.expires, EXPIRED)),
+        Status::Accepted => given_up_at(fleet, effect).map(|at| (at, UNKNOWN)),
+        Status::Done | Status::Failed | Status::Withdrawn | Status::Expired => None,
+    }
+}
+
+/// When nobody expects any more to hear how it ended: its host is away for too long, or its session is over for as long. A
+/// host that is there says it itself, however long a turn may take.
+fn given_up_at(fleet: &Fleet, effect: &Effect) -> Option<Timestamp> {
+    let accepted = effect.accepted?;
+    let host = fleet.hosts().get(&effect.target.host);
+    let away = match host.map(|host| (host.state(), host.since())) {
+        Some((HostState::Removed, since)) => return Some(since.max(accepted)),
+        Some((HostState::Lost | HostState::Stopping, since)) => Some(since),
+        Some((HostState::Present, _)) => None,
+        None => Some(accepted),
+    };
+    let over = match fleet.session(&effect.target).map(Session::standing) {
+        Some(standing) => standing.state.is_over().then_some(standing.since),
+        // Forgotten, or not begun by what was to begin it.
+        None => Some(accepted),
+    };
+    let since = away.into_iter().chain(over).min()?;
+    Some(since.max(accepted).after(GIVEN_UP))
 }
 
 /// Takes back what its host has not begun.
 pub(crate) fn withdraw(fleet: &Fleet, overlay: &Overlay, id: EffectId, reason: &str, cause: Cause) -> Option<Draft> {
     let effect = fleet.effects().get(id)?;
-    let waits = effect.status() == Status::Requested && overlay.effects().withdrawing(id).is_none();
+    let waits = effect.status() == Status::Requested;
+    waits.then(|| taken_back(fleet, overlay, id, reason, cause)).flatten()
+}
+
+fn taken_back(fleet: &Fleet, overlay: &Overlay, id: EffectId, reason: &str, cause: Cause) -> Option<Draft> {
+    let effect = fleet.effects().get(id)?;
     let fact = EffectFact::Withdrawn {
         id,
         reason: reason.into(),
     };
-    waits.then(|| draft(fleet, &effect.target, fact, cause))
+    let said = overlay.effects().withdrawing(id).is_some();
+    (!said).then(|| draft(fleet, &effect.target, fact, cause))
 }
 
 pub(crate) fn draft(fleet: &Fleet, target: &SessionKey, fact: EffectFact, cause: Cause) -> Draft {

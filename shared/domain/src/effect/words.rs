@@ -16,6 +16,11 @@ pub const SPAWN_EXPIRY: Duration = Duration::from_mins(2);
 /// The reason of a withdrawal by time.
 pub const EXPIRED: &str = "expired";
 
+/// How long it is waited for a host that is away to say how something ended that it began.
+pub const GIVEN_UP: Duration = Duration::from_hours(1);
+/// The reason where that was waited for in vain.
+pub const UNKNOWN: &str = "unknown";
+
 /// A kind of effect, which is also what a carrier says that it can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -204,7 +209,7 @@ impl Order {
 pub enum EffectFact {
     /// A host shall do something.
     Requested(Box<Order>),
-    /// It shall not, if it has not begun.
+    /// It shall not, if it has not begun; what has begun is given up, where the reason is [`UNKNOWN`].
     Withdrawn {
         /// Which effect.
         id: EffectId,
@@ -236,7 +241,7 @@ impl EffectFact {
                 let message = order.action.message();
                 format!("{} {caller:?} {session:?} {message:?}", order.action.kind())
             }
-            Self::Withdrawn { id, .. } => id.to_string(),
+            Self::Withdrawn { id, reason } => format!("{id} {reason}"),
         }
     }
 }

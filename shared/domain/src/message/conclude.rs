@@ -218,7 +218,7 @@ impl About<'_> {
                     return self.give_up(INTERRUPTED, cause, drafts);
                 }
                 // Brought in this very moment: whether it is brought again is seen when that is read back.
-                Some(_) if effect.has_begun() && !said => return,
+                Some(_) | None if effect.has_begun() && !said && !effect.status().is_open() => return,
                 Some(_) | None => {}
             }
         }

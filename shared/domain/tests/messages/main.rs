@@ -12,7 +12,7 @@ use muster_domain::asker::Asker;
 use muster_domain::conclusion::{Conclusion, Draft};
 use muster_domain::due;
 use muster_domain::effect::{self, Action, ActionKind, Carrier, End, Receipt, Word};
-use muster_domain::fact::{Fact, ProcessFact};
+use muster_domain::fact::{Decision, Fact, ProcessFact};
 use muster_domain::fleet::{Fleet, Settings};
 use muster_domain::ids::{EffectId, MessageId};
 use muster_domain::message::{

@@ -447,3 +447,17 @@ fn one_session_fills_neither_the_room_nor_an_inbox() {
         .unwrap();
     script.sends(&operator("r"), &note(session(HOST, SESSION))).unwrap();
 }
+
+#[test]
+fn a_message_whose_host_never_returns_is_offered_again() {
+    let mut script = two();
+    carry(&mut script);
+    let id = script.sends(&operator("q1"), &note(session(HOST, SESSION))).unwrap()[0];
+    let (push, _) = script.open_push().unwrap();
+    script.says(push, Word::Accepted).is(id, Status::Delivered);
+    script.concluded(Decision::HostLost).leads();
+    assert_eq!(script.takes(&s1("r1")), []);
+    script.time_passes(effect::GIVEN_UP);
+    assert_eq!(script.takes(&s1("r2")), [id]);
+    assert_eq!(script.fleet.messages().get(id).unwrap().attempts, 2);
+}

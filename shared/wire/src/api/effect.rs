@@ -189,16 +189,9 @@ pub struct EffectRow {
 impl EffectRow {
     /// The row of an effect.
     pub fn new(id: EffectId, effect: &Effect) -> Self {
-        let heard = match &effect.ended {
-            Some((_, End::Failed { reason, detail })) => Some((reason, detail.as_deref())),
+        let detail = match &effect.ended {
+            Some((_, End::Failed { detail, .. })) => detail.as_deref(),
             Some((_, End::Done)) | None => None,
-        };
-        let status = effect.status();
-        let withdrawn = effect.withdrawn.as_ref().map(|(_, reason)| reason);
-        let why = if [Status::Withdrawn, Status::Expired].contains(&status) {
-            withdrawn.or(heard.map(|(reason, _)| reason))
-        } else {
-            heard.map(|(reason, _)| reason)
         };
         Self {
             id,
@@ -207,14 +200,14 @@ impl EffectRow {
             run: effect.order.run.clone(),
             kind: effect.order.action.kind(),
             action: effect.order.action.clone(),
-            status,
+            status: effect.status(),
             since: effect.since(),
             by: effect.order.by.caller.to_string(),
             by_session: effect.order.by.session.clone(),
             requested: effect.asked,
             expires: effect.order.expires,
-            reason: why.map(ToString::to_string),
-            detail: heard.and_then(|(_, detail)| detail).map(str::to_owned),
+            reason: effect.reason().map(str::to_owned),
+            detail: detail.map(str::to_owned),
         }
     }
 }

@@ -67,7 +67,8 @@ impl EffectRequested {
     }
 }
 
-/// `runtime.effect.withdrawn`: it is not carried out, if it was not begun.
+/// `runtime.effect.withdrawn`: it is not carried out, if it was not begun. For the reason `unknown`, it was begun, and nobody
+/// expects any more to hear how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EffectWithdrawn {
     /// What every decision carries.
