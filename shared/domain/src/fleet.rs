@@ -287,7 +287,7 @@ impl Fleet {
                 self.session_event(recorded, false)
             }
             Decision::Lease(fact) => {
-                self.leases.fold(fact);
+                self.leases.fold(fact, recorded.at, self.settings.retention);
                 Applied::Changed
             }
             Decision::WorkMemory(fact) => {
@@ -437,6 +437,7 @@ impl Fleet {
             self.budgets.forget(&key);
         }
         self.approvals.bury(self.now);
+        self.leases.bury(self.now);
     }
 }
 

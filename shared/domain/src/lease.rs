@@ -6,10 +6,14 @@
 //! nothing.
 //!
 //! Every change raises the revision. A write that names the revision it was made for is not applied to another one.
+//!
+//! A workspace that nobody keeps is forgotten after the retention, with all that was left in it: the log has forgotten it by
+//! then as well.
 
 mod continuity;
 mod decide;
 mod guard;
+mod room;
 
 pub use continuity::{
     Buffer, Continuity, ENTRIES_MAX, Handoff, Leave, Origin, Pulse, Recovery, TEXT_BYTES_MAX, Written, leave,
@@ -22,15 +26,20 @@ pub use guard::{
     change,
 };
 
+pub use room::{HELD_BY_ONE, HELD_MAX, Refusal, room};
+
 use crate::family::{EventType, StatusKind};
 use crate::names::{HostName, Profile, SessionId, Workspace};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::time::Duration;
 
 /// How long a person's lease lasts without a new start (CCD: 8 h).
 pub const INTERACTIVE_TTL: Duration = Duration::from_hours(8);
+/// How long a program's lease may last by one heartbeat.
+pub const TTL_MAX: Duration = Duration::from_hours(7 * 24);
 /// Longest note on what is being done, in characters (CCD).
 pub const ACTIVITY_CHARS_MAX: usize = 280;
 /// How many requests of a workspace are remembered, so that a repeated one is recognised.
@@ -106,6 +115,9 @@ pub struct Lease {
     pub activity: Option<Box<str>>,
     /// The host it is held from.
     pub host: Option<HostName>,
+    /// The name under which it was begun, which the hub has checked.
+    #[serde(default)]
+    pub caller: Option<Box<str>>,
 }
 
 impl Lease {
@@ -237,8 +249,11 @@ pub struct Place {
     /// What the work left to whoever goes on with it.
     #[serde(default)]
     pub continuity: Continuity,
-    /// How often it changed; never goes back.
+    /// How often it changed; goes back to nothing only where the workspace was forgotten.
     pub revision: u64,
+    /// When it is forgotten, if nobody does anything with it until then.
+    #[serde(default)]
+    forgotten: Timestamp,
     /// The latest requests: the id, a digest of what was asked, and the revision that followed.
     pub(crate) requests: VecDeque<(Box<str>, u64, u64)>,
 }
@@ -268,6 +283,9 @@ pub struct Leases {
     places: BTreeMap<LeaseKey, Place>,
     /// Those that nobody holds, the longest first.
     cleared: VecDeque<LeaseKey>,
+    /// All of them, by when they are forgotten.
+    #[serde(default)]
+    agenda: BTreeSet<(Timestamp, LeaseKey)>,
 }
 
 impl Leases {
@@ -282,18 +300,28 @@ impl Leases {
         self.places.values().find(holds)
     }
 
-    /// All that somebody holds.
-    pub fn held(&self) -> impl Iterator<Item = (&LeaseKey, &Lease, u64)> {
-        let held = self.places.iter();
+    /// All that somebody holds, after this one, in the order of profile and workspace.
+    pub fn held_after(&self, after: Option<&LeaseKey>) -> impl Iterator<Item = (&LeaseKey, &Lease, u64)> {
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let held = self.places.range::<LeaseKey, _>((after, Bound::Unbounded));
         held.filter_map(|(key, place)| Some((key, place.lease.as_ref()?, place.revision)))
     }
 
-    pub(crate) fn fold(&mut self, fact: &LeaseFact) {
+    /// Takes in a change; `retention` is how long what nobody keeps is kept.
+    pub(crate) fn fold(&mut self, fact: &LeaseFact, at: Timestamp, retention: Duration) {
         let place = self.places.entry(fact.key.clone()).or_default();
         if fact.revision <= place.revision {
             return;
         }
         place.take(fact);
+        self.agenda.remove(&(place.forgotten, fact.key.clone()));
+        place.forgotten = place
+            .lease
+            .as_ref()
+            .map_or(at, Lease::stale_at)
+            .max(at)
+            .after(retention);
+        self.agenda.insert((place.forgotten, fact.key.clone()));
         if place.lease.is_some() {
             return self.cleared.retain(|key| *key != fact.key);
         }
@@ -301,7 +329,23 @@ impl Leases {
         if self.cleared.len() > CLEARED_MAX
             && let Some(key) = self.cleared.pop_front()
         {
+            self.forget(&key);
+        }
+    }
+
+    fn forget(&mut self, key: &LeaseKey) {
+        if let Some(place) = self.places.remove(key) {
+            self.agenda.remove(&(place.forgotten, key.clone()));
+        }
+    }
+
+    /// Forgets what nobody kept for long, by the log's own time.
+    pub(crate) fn bury(&mut self, now: Timestamp) {
+        while self.agenda.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, key)) = self.agenda.pop_first()
+        {
             self.places.remove(&key);
+            self.cleared.retain(|cleared| *cleared != key);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::fleet::{Fleet, SessionKey};
 use crate::hold;
 use crate::host::HostState;
 use crate::ids::{DelegationId, EventId};
-use crate::lease::{LeaseFact, LeaseKey};
+use crate::lease::{Lease, LeaseFact, LeaseKey};
 use crate::matter;
 use crate::memory::{MemoryFact, Pressure};
 use crate::message;
@@ -278,6 +278,15 @@ impl Overlay {
     /// The changes of this workspace that are on their way, in order.
     pub(crate) fn leases(&self, key: &LeaseKey) -> impl Iterator<Item = &LeaseFact> {
         self.leases.get(key).into_iter().flatten().map(|(_, fact)| fact)
+    }
+
+    /// The work that will be held where changes are on their way.
+    pub(crate) fn leases_held(&self) -> impl Iterator<Item = (&LeaseKey, &Lease)> {
+        let last = self
+            .leases
+            .iter()
+            .filter_map(|(key, facts)| Some((key, &facts.last()?.1)));
+        last.filter_map(|(key, fact)| Some((key, fact.lease.as_deref()?)))
     }
 
     /// Rules on their way into force, in the order they were written.

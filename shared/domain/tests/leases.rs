@@ -9,8 +9,8 @@ use muster_domain::asker::Asker;
 use muster_domain::digest;
 use muster_domain::fact::{Decision, HostFact};
 use muster_domain::lease::{
-    Decided, Ground, Heartbeat, Lease, LeaseKey, Mode, OwnerKind, Place, Protected, Start, Takeover, WriteOutcome,
-    clear, heartbeat, start, takeover,
+    Decided, Ground, HELD_BY_ONE, HELD_MAX, Heartbeat, Lease, LeaseKey, Mode, OwnerKind, Place, Protected, Refusal,
+    Start, Takeover, WriteOutcome, clear, heartbeat, room, start, takeover,
 };
 use muster_domain::names::{SessionId, Workspace};
 use proptest::prelude::*;
@@ -264,6 +264,72 @@ fn a_lost_host_keeps_nothing() {
     assert_eq!(work.takeover("bob"), OwnershipConflict);
     work.script.concluded(Decision::HostLost);
     assert_eq!(work.takeover("bob"), Applied);
+}
+
+#[test]
+fn what_nobody_keeps_is_forgotten_after_the_retention() {
+    let retention = 14 * 24 * 3600;
+    let mut work = Work::default();
+    work.start("ann");
+    work.pass(retention);
+    work.script.host(HostFact::Recovered);
+    assert_eq!(work.place().revision, 1, "it went stale a minute after it began");
+    work.pass(TTL);
+    work.script.host(HostFact::Recovered);
+    assert_eq!(work.place(), Place::default());
+    work.start("ann");
+    work.pass(TTL / 2);
+    assert_eq!(work.heartbeat("ann"), Applied);
+    work.pass(retention);
+    work.script.host(HostFact::Recovered);
+    assert_eq!(work.place().revision, 2, "from the last heartbeat on");
+    assert_eq!(work.clear(&by("ann")), Applied);
+    work.pass(retention);
+    work.script.host(HostFact::Recovered);
+    assert_eq!(work.place(), Place::default(), "and so is what was cleared");
+}
+
+#[test]
+fn nobody_holds_all_the_workspaces_there_may_be() {
+    let mut script = Script::new();
+    let asker = |caller: usize, request: &str| Asker {
+        caller: format!("web-{caller}").into(),
+        operator: false,
+        session: None,
+        request: request.into(),
+    };
+    let key = |name: String| LeaseKey {
+        workspace: Workspace::new(&name).expect("a workspace"),
+        ..workspace()
+    };
+    fn ground<'a>(script: &'a Script, asker: &'a Asker) -> Ground<'a> {
+        Ground {
+            fleet: &script.fleet,
+            overlay: &script.overlay,
+            now: ms(script.now),
+            asker,
+            digest: 0,
+        }
+    }
+    let more = |script: &Script, asker: &Asker, name: &str| room(&ground(script, asker), &key(name.into()));
+    for caller in 0..HELD_MAX / HELD_BY_ONE {
+        for n in 0..HELD_BY_ONE {
+            let begins = asker(caller, "r");
+            let (key, worker) = (key(format!("/{caller}/{n}")), worker("ann"));
+            let begun = start(&ground(&script, &begins), &key, &worker, session("ses_1"));
+            let draft = begun.draft.expect("a start");
+            if n + 1 == HELD_BY_ONE {
+                script.overlay.published(id(u64::MAX), &draft);
+                let full = more(&script, &asker(caller, "s"), "/more");
+                assert_eq!(full, Err(Refusal::OfOne), "the last one is on its way");
+                script.overlay.withdraw(id(u64::MAX));
+            }
+            script.write(vec![*draft]);
+        }
+    }
+    let other = asker(HELD_MAX, "s");
+    assert_eq!(more(&script, &other, "/more"), Err(Refusal::OfAll));
+    assert_eq!(more(&script, &other, "/0/0"), Ok(()), "what is held goes on, if it may");
 }
 
 #[test]

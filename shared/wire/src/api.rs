@@ -63,7 +63,7 @@ pub use hold::{
     HoldsSetRequest,
 };
 pub use lease::{
-    LeaseAnswer, LeaseRow, LeaseStatus, LeaseTarget, LeasesList, LeasesListRequest, SessionsClearRequest,
+    LeaseAnswer, LeaseCursor, LeaseRow, LeaseStatus, LeaseTarget, LeasesList, LeasesListRequest, SessionsClearRequest,
     SessionsHeartbeatRequest, SessionsStartRequest, SessionsTakeoverRequest,
 };
 pub use list::{

@@ -138,20 +138,27 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
 
 async fn list(workspace: Option<Workspace>, global: &Global) -> anyhow::Result<ExitCode> {
     let bus = hub::connect(global).await?;
-    let question = LeasesListRequest {
+    let mut question = LeasesListRequest {
         workspace,
         cursor: None,
         limit: Some(PAGE_ROWS_MAX),
     };
-    let (_, list): (_, LeasesList) = ask(&bus, Operation::SessionsLeases, &question)
-        .await
-        .map_err(AskError::fatal)?;
+    let mut leases = Vec::new();
+    loop {
+        let listed = ask(&bus, Operation::SessionsLeases, &question).await;
+        let (_, page): (_, LeasesList) = listed.map_err(AskError::fatal)?;
+        leases.extend(page.leases);
+        question.cursor = page.next_cursor;
+        if question.cursor.is_none() {
+            break;
+        }
+    }
     if global.json {
-        output::json(&list.leases)?;
-    } else if list.leases.is_empty() {
+        output::json(&leases)?;
+    } else if leases.is_empty() {
         output::line("nobody works on anything");
     } else {
-        output::line(&table(&list.leases, format::now()));
+        output::line(&table(&leases, format::now()));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! Work on workspaces: CCD's session lifecycle, for all hosts.
 
-use super::{After, Asked, Then, encode_classed};
+use super::{After, Asked, Then, encode_classed, page};
 use muster_domain::conclusion::Conclusion;
 use muster_domain::digest;
 use muster_domain::fleet::Fleet;
@@ -10,8 +10,9 @@ use muster_domain::lease::{
 };
 use muster_domain::names::{HostName, SessionId};
 use muster_wire::api::{
-    ApiError, ErrorKind, LeaseAnswer, LeaseRow, LeaseStatus, LeaseTarget, LeasesList, LeasesListRequest, RetryClass,
-    SessionsClearRequest, SessionsHeartbeatRequest, SessionsStartRequest, SessionsTakeoverRequest, page_rows,
+    ApiError, ErrorKind, LeaseAnswer, LeaseCursor, LeaseRow, LeaseStatus, LeaseTarget, LeasesList, LeasesListRequest,
+    RetryClass, SessionsClearRequest, SessionsHeartbeatRequest, SessionsStartRequest, SessionsTakeoverRequest,
+    page_rows,
 };
 use muster_wire::data::continuity::ContinuityData;
 use muster_wire::data::lease::LeaseData;
@@ -24,20 +25,27 @@ pub(super) fn list(asked: &Asked<'_>, request: &LeasesListRequest) -> LeasesList
         let host = host.as_ref().and_then(|name| fleet.hosts().get(name));
         host.is_some_and(|host| host.state() == HostState::Lost)
     };
-    let wanted = fleet.leases().held().filter(|(key, ..)| {
-        request.workspace.as_ref().is_none_or(|wanted| *wanted == key.workspace)
-            && request.cursor.as_ref().is_none_or(|cursor| key.workspace > *cursor)
+    let after = request.cursor.as_ref().map(LeaseCursor::key);
+    let wanted = fleet
+        .leases()
+        .held_after(after)
+        .filter(|(key, ..)| request.workspace.as_ref().is_none_or(|wanted| *wanted == key.workspace));
+    let rows = wanted.map(|(key, lease, revision)| LeaseRow {
+        workspace: key.workspace.clone(),
+        profile: key.profile.clone(),
+        revision,
+        stale: lease.is_stale(asked.now, lost(&lease.host)),
+        session: lease.into(),
     });
-    let rows = wanted
-        .take(page_rows(request.limit))
-        .map(|(key, lease, revision)| LeaseRow {
-            workspace: key.workspace.clone(),
-            profile: key.profile.clone(),
-            revision,
-            stale: lease.is_stale(asked.now, lost(&lease.host)),
-            session: lease.into(),
-        });
-    LeasesList { leases: rows.collect() }
+    let page = page::of(rows, page_rows(request.limit));
+    let key = |row: &LeaseRow| LeaseKey {
+        profile: row.profile.clone(),
+        workspace: row.workspace.clone(),
+    };
+    LeasesList {
+        next_cursor: page.next(|row| LeaseCursor::after(key(row))),
+        leases: page.rows,
+    }
 }
 
 pub(super) fn start(asked: &Asked<'_>, request: SessionsStartRequest) -> Result<After, ApiError> {
@@ -57,6 +65,12 @@ pub(super) fn start(asked: &Asked<'_>, request: SessionsStartRequest) -> Result<
             "a program says how long a heartbeat keeps its lease: `lease_seconds`, at least 1",
         ));
     }
+    if request
+        .lease_seconds
+        .is_some_and(|seconds| seconds > lease::TTL_MAX.as_secs())
+    {
+        return Err(bad("a heartbeat keeps a lease for 604800 seconds at most (seven days)"));
+    }
     let start = Start {
         protected: protected(target),
         mode: request.mode,
@@ -66,7 +80,9 @@ pub(super) fn start(asked: &Asked<'_>, request: SessionsStartRequest) -> Result<
         recover_stale: request.recover_stale,
         host: host(asked, target),
     };
-    let decided = lease::start(&ground(asked, digest), &key(target), &start, minted());
+    let (ground, key) = (ground(asked, digest), key(target));
+    lease::room(&ground, &key).map_err(|full| ApiError::new(ErrorKind::Unavailable, full.to_string()))?;
+    let decided = lease::start(&ground, &key, &start, minted());
     Ok(answer(target, decided, "start_session"))
 }
 

@@ -100,8 +100,11 @@ async fn long_prompts_and_a_full_inbox_are_listed_a_page_at_a_time() {
     let started = json!({"version": "1", "instance": "0198f3c2-0000-7000-8000-00000000abcd"});
     let started = host.observe(None, "host.status.started", &started);
     host.publish(&[started]).await;
-    host.begin("s1").await;
-    hub.until("s1", SessionState::Working).await;
+    let writers = ["s1", "s2", "s3"];
+    for session in writers {
+        host.begin(session).await;
+        hub.until(session, SessionState::Working).await;
+    }
     let mut asked = BTreeSet::new();
     for n in 0..20 {
         let spawn =
@@ -114,7 +117,9 @@ async fn long_prompts_and_a_full_inbox_are_listed_a_page_at_a_time() {
     let mut sent = BTreeSet::new();
     for n in 0..150 {
         let wish = json!({"to": "operator", "body": "x".repeat(4096), "request_id": format!("q{n}")});
-        let message = of_session(&hub, "s1", Operation::MessagesSend, &wish).await.unwrap();
+        let message = of_session(&hub, writers[n % 3], Operation::MessagesSend, &wish)
+            .await
+            .unwrap();
         sent.insert(message["messages"][0]["id"].as_str().unwrap().to_owned());
     }
     assert_eq!(in_pages(&hub, Operation::MessagesList, "messages").await, sent);

@@ -11,6 +11,39 @@ async fn ask(hub: &Hub, operation: Operation, body: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn work_is_listed_once_in_pages_whoever_it_is_for() {
+    let hub = Hub::start().await;
+    let orchestrator = hub.orchestrator("a", &[]);
+    let _: muster_wire::api::Reply<Value> = hub.answer(Operation::Hello, json!({})).await;
+    for workspace in ["/b", "/a", "/c"] {
+        for profile in [Value::Null, json!("work"), json!("home")] {
+            let start = json!({"workspace": workspace, "profile": profile, "actor_id": "ann", "lease_seconds": 600});
+            let started = ask(&hub, Operation::SessionsStart, start).await;
+            assert_eq!(started["session"]["caller"], "op-anna");
+        }
+    }
+    let (mut seen, mut cursor) = (Vec::new(), Value::Null);
+    loop {
+        let page = ask(&hub, Operation::SessionsLeases, json!({"cursor": cursor, "limit": 2})).await;
+        for row in page["leases"].as_array().unwrap() {
+            seen.push((row["profile"].clone(), row["workspace"].clone()));
+        }
+        cursor = page["next_cursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    let profiles = [Value::Null, json!("home"), json!("work")];
+    let each = profiles
+        .iter()
+        .flat_map(|profile| ["/a", "/b", "/c"].map(|workspace| (profile.clone(), json!(workspace))));
+    assert_eq!(seen, each.collect::<Vec<_>>());
+    let forever = json!({"workspace": "/d", "actor_id": "ann", "lease_seconds": 604_801});
+    assert!(hub.ask(Operation::SessionsStart, forever).await.is_err());
+    orchestrator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn work_is_kept_by_heartbeats_and_taken_over_without_them_also_under_the_next_leader() {
     let hub = Hub::start().await;
     let first = hub.orchestrator("a", &[]);

@@ -266,6 +266,7 @@ pub fn start(ground: &Ground<'_>, key: &LeaseKey, start: &Start, minted: Session
         last_heartbeat: autonomous.then_some(ground.now),
         activity: None,
         host: start.host.clone(),
+        caller: Some(ground.asker.caller.clone()),
     };
     let begin = |prior: Option<Prior>| {
         let lease = fresh(ground.now, minted.clone(), 1, start.ttl);
@@ -429,6 +430,7 @@ pub fn takeover(ground: &Ground<'_>, key: &LeaseKey, takeover: &Takeover, minted
         last_heartbeat: Some(ground.now),
         activity: None,
         host: takeover.host.clone(),
+        caller: Some(ground.asker.caller.clone()),
         ..held.clone()
     };
     let after = After {

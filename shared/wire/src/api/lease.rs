@@ -1,8 +1,10 @@
 //! Work on workspaces: CCD's session lifecycle.
 
+use super::list::BadCursor;
 use crate::data::continuity::ContinuityData;
 use crate::data::lease::LeaseData;
-use muster_domain::lease::{Mode, OwnerKind, WriteOutcome};
+use crate::token;
+use muster_domain::lease::{LeaseKey, Mode, OwnerKind, WriteOutcome};
 use muster_domain::names::{HostName, Profile, SessionId, Workspace};
 use serde::{Deserialize, Serialize};
 
@@ -127,14 +129,58 @@ pub struct LeaseAnswer {
     pub continuity: Option<ContinuityData>,
 }
 
+/// Where a page of leases ended: the last row's profile and workspace, since another profile may hold the same workspace.
+/// Opaque to callers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LeaseCursor(LeaseKey);
+
+impl LeaseCursor {
+    /// The end of a page whose last row has this key.
+    pub const fn after(key: LeaseKey) -> Self {
+        Self(key)
+    }
+
+    /// The key after which the next page begins.
+    pub const fn key(&self) -> &LeaseKey {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for LeaseCursor {
+    type Error = BadCursor;
+
+    fn try_from(text: String) -> Result<Self, BadCursor> {
+        let key = || {
+            let (profile, workspace) = text.split_once('.')?;
+            let profile = match profile {
+                token::NONE => None,
+                profile => Some(Profile::new(&token::decode(profile)?).ok()?),
+            };
+            let workspace = Workspace::new(&token::decode(workspace)?).ok()?;
+            Some(LeaseKey { profile, workspace })
+        };
+        key().map(Self).ok_or(BadCursor(text))
+    }
+}
+
+impl From<LeaseCursor> for String {
+    fn from(LeaseCursor(key): LeaseCursor) -> Self {
+        let profile = key
+            .profile
+            .map_or_else(|| token::NONE.to_owned(), |profile| token::encode(profile.as_str()));
+        [&profile, ".", &token::encode(key.workspace.as_str())].concat()
+    }
+}
+
 /// `sessions.leases`: who works on what.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LeasesListRequest {
     /// Only this.
     pub workspace: Option<Workspace>,
-    /// The last row of the page before.
-    pub cursor: Option<Workspace>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<LeaseCursor>,
     /// Rows at most.
     pub limit: Option<usize>,
 }
@@ -144,6 +190,9 @@ pub struct LeasesListRequest {
 pub struct LeasesList {
     /// The rows.
     pub leases: Vec<LeaseRow>,
+    /// Where to go on; none at the end.
+    #[serde(default)]
+    pub next_cursor: Option<LeaseCursor>,
 }
 
 /// A workspace that somebody holds.

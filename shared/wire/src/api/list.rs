@@ -24,7 +24,7 @@ pub struct Cursor(SessionKey);
 /// A text that is no cursor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no cursor; use `next_cursor` of the page before as it is")]
-pub struct BadCursor(String);
+pub struct BadCursor(pub(super) String);
 
 impl Cursor {
     /// The end of a page whose last row has this key.

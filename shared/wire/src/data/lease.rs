@@ -73,6 +73,9 @@ pub struct LeaseData {
     pub activity: Option<String>,
     /// The host it is held from.
     pub host: Option<HostName>,
+    /// The name under which it was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
 }
 
 /// What stands between the work and its going on.
@@ -152,6 +155,7 @@ impl From<&Lease> for LeaseData {
             last_heartbeat_at: lease.last_heartbeat,
             activity: owned(&lease.activity),
             host: lease.host.clone(),
+            caller: owned(&lease.caller),
         }
     }
 }
@@ -171,6 +175,7 @@ impl From<LeaseData> for Lease {
             last_heartbeat: data.last_heartbeat_at,
             activity: data.activity.map(Into::into),
             host: data.host,
+            caller: data.caller.map(Into::into),
         }
     }
 }

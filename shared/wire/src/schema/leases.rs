@@ -1,12 +1,12 @@
 //! Leased work: who keeps it, what waits for somebody, what has to be passed.
 
-use super::{count, object, request_id, rows, text};
+use super::{count, cursor, object, request_id, rows, text};
 use serde_json::{Value, json};
 
 pub(super) fn sessions_leases() -> Value {
     let properties = json!({
         "workspace": text("only this one"),
-        "cursor": text("workspace of the last row of the page before"),
+        "cursor": cursor(),
         "limit": rows(),
     });
     object(properties, &[])

@@ -151,7 +151,7 @@ fn is_short_enough(request: &PolicyCheckRequest) -> Result<(), ApiError> {
 
 /// The agent's session; none where the id is that of leased work.
 fn session(fleet: &Fleet, request: &PolicyCheckRequest) -> Result<Option<SessionKey>, ApiError> {
-    let leased = |id: &&SessionId| fleet.leases().held().any(|(_, lease, _)| lease.session == **id);
+    let leased = |id: &&SessionId| fleet.leases().of(id).is_some();
     let id = request.session.as_ref().filter(|id| !leased(id));
     id.map(|id| lists::find(fleet, id, request.host.as_ref())).transpose()
 }

@@ -9,7 +9,7 @@ use crate::api::{
     DelegationsCancelRequest, DelegationsListRequest, EscalationsClearRequest, EscalationsSetRequest,
     GatesReplaceRequest, GatesRequest, GatesSeedRequest, GatesSetStatusRequest, GuardsListRequest, HandoffsGetRequest,
     HandoffsWriteRequest, HelloRequest, HoldsListRequest, HoldsReleaseRequest, HoldsSetRequest, HostsListRequest,
-    LeaseTarget, LeasesListRequest, MemoryReportRequest, PolicyActivateRequest, PolicyCheckRequest,
+    LeaseCursor, LeaseTarget, LeasesListRequest, MemoryReportRequest, PolicyActivateRequest, PolicyCheckRequest,
     RecoveriesWriteRequest, SessionDetailRequest, SessionRequest, SessionsClearRequest, SessionsHeartbeatRequest,
     SessionsListRequest, SessionsStartRequest, SessionsTakeoverRequest, TurnsStatsRequest, Verdict,
 };
@@ -22,7 +22,7 @@ use muster_domain::context::{Boundary, Trigger};
 use muster_domain::fleet::SessionKey;
 use muster_domain::hold::{self, Selector};
 use muster_domain::ids::DelegationId;
-use muster_domain::lease::{EscalationKind, GateStatus, Handoff, Mode, OwnerKind, Recovery, Seed};
+use muster_domain::lease::{EscalationKind, GateStatus, Handoff, LeaseKey, Mode, OwnerKind, Recovery, Seed};
 use muster_domain::names::{AgentName, HostName, Profile, SessionId, SubagentName, ToolCallId, Workspace};
 use muster_domain::policy::ActionFamily;
 use muster_domain::state::SessionState;
@@ -389,7 +389,10 @@ pub(super) fn requests() -> Vec<Full> {
             Operation::SessionsLeases,
             &LeasesListRequest {
                 workspace: Some(workspace()),
-                cursor: Some(workspace()),
+                cursor: Some(LeaseCursor::after(LeaseKey {
+                    profile: None,
+                    workspace: workspace(),
+                })),
                 limit: Some(1),
             },
         ),
