@@ -43,6 +43,7 @@ use muster_wire::{limits, snapshot};
 pub(crate) use policy::InForce;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// What goes back.
@@ -291,6 +292,18 @@ fn of_its_own(asked: &Asked<'_>, host: &HostName) -> Result<(), ApiError> {
         }
         _ => Ok(()),
     }
+}
+
+/// What a request of this caller begins is named after both, so that the same request begins the same.
+fn named_by(caller: &str, request: &str) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    hash.update(caller.len().to_be_bytes());
+    hash.update(caller);
+    hash.update(request);
+    let digest = hash.finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    bytes
 }
 
 /// What is to be decided before there is an answer.

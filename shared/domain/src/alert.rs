@@ -11,7 +11,7 @@ mod ledger;
 mod settings;
 mod span;
 
-pub(crate) use conclude::{About, catch_up, due, expire, react};
+pub(crate) use conclude::{catch_up, due, expire, react};
 pub use ledger::{Alert, Alerts, Ended};
 pub use settings::Settings;
 pub(crate) use span::next;

@@ -20,6 +20,7 @@
 //! - [`audit`]: the same log counted a second way.
 #![deny(missing_docs)]
 
+mod about;
 pub mod alert;
 pub mod approval;
 pub mod asker;

@@ -64,10 +64,11 @@ pub use hold::{
 };
 pub use lease::{
     LeaseAnswer, LeaseCursor, LeaseRow, LeaseStatus, LeaseTarget, LeasesList, LeasesListRequest, SessionsClearRequest,
-    SessionsHeartbeatRequest, SessionsStartRequest, SessionsTakeoverRequest,
+    SessionsHeartbeatRequest, SessionsStartRequest, SessionsTakeoverRequest, Written,
 };
 pub use list::{
     Cursor, HostSummary, HostsList, HostsListRequest, SessionSummary, SessionsList, SessionsListRequest, Tokens,
+    UnderWayRequest,
 };
 pub use memory::{MemoryReport, MemoryReportRequest};
 pub use message::{

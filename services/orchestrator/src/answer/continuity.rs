@@ -1,15 +1,14 @@
 //! Handoffs and recoveries of leased work.
 
-use super::leases::{bad, ground, key, protected, status_of};
-use super::{After, Asked, Then, encode_classed};
+use super::leases::{bad, ground, key, protected, written};
+use super::{After, Asked};
 use muster_domain::digest;
 use muster_domain::fleet::Fleet;
 use muster_domain::lease::{
-    self, Buffer, Decided, ENTRIES_MAX, Handoff, LeaseKey, Leave, Operation, Pulse, Recovery, TEXT_BYTES_MAX,
+    self, Buffer, ENTRIES_MAX, Handoff, LeaseKey, Leave, Operation, Pulse, Recovery, TEXT_BYTES_MAX,
 };
 use muster_wire::api::{
-    ApiError, HandoffAnswer, HandoffRow, HandoffsGetRequest, HandoffsWriteRequest, LeaseTarget, RecoveriesWriteRequest,
-    RetryClass,
+    ApiError, HandoffRow, HandoffsGetRequest, HandoffsWriteRequest, LeaseTarget, RecoveriesWriteRequest,
 };
 
 pub(super) fn get(fleet: &Fleet, request: HandoffsGetRequest) -> HandoffRow {
@@ -79,17 +78,8 @@ fn bounded(what: &str, text: &str, lists: &[&Vec<Box<str>>]) -> Result<(), ApiEr
 
 fn write(asked: &Asked<'_>, target: LeaseTarget, digest: u64, what: &Leave, operation: Operation) -> After {
     let key = key(&target);
-    let Decided { outcome, draft, note } = lease::leave(&ground(asked, digest), &key, &protected(&target), what);
-    let then: Then = Box::new(move |fleet: &Fleet, at| {
-        let answer = HandoffAnswer {
-            status: status_of(outcome),
-            outcome,
-            message: note.map(str::to_owned),
-            row: row(fleet, key),
-        };
-        encode_classed(at, RetryClass::of(operation.as_str()), answer)
-    });
-    After::written(draft.map(|draft| *draft).into_iter().collect(), then)
+    let decided = lease::leave(&ground(asked, digest), &key, &protected(&target), what);
+    written(decided, operation, move |fleet| row(fleet, key))
 }
 
 fn row(fleet: &Fleet, key: LeaseKey) -> HandoffRow {

@@ -1,6 +1,6 @@
 //! Delegations: asked for, listed, shown, taken back.
 
-use super::{After, Asked, Then, encode_at, lists, of_its_own, page, policy};
+use super::{After, Asked, Then, encode_at, lists, named_by, of_its_own, page, policy};
 use crate::election::now;
 use muster_domain::delegation::{self, Delegating, Delegation, Refusal, Wish};
 use muster_domain::fleet::Fleet;
@@ -11,7 +11,6 @@ use muster_wire::api::{
     DelegationsCancelRequest, DelegationsList, DelegationsListRequest, ErrorKind,
 };
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use std::cmp::Reverse;
 
 /// Bytes of a task: what a model may be told in one go, and far below a message's limit.
@@ -63,13 +62,7 @@ pub(super) fn delegate(asked: &Asked<'_>, request: DelegateRequest) -> Result<Af
 
 /// The same request of the same caller is the same delegation.
 fn id(caller: &str, request: &str) -> DelegationId {
-    let mut hash = Sha256::new();
-    hash.update(caller.len().to_be_bytes());
-    hash.update(caller);
-    hash.update(request);
-    let digest = hash.finalize();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
+    let bytes = named_by(caller, request);
     DelegationId::from_uuid(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
@@ -95,14 +88,7 @@ pub(super) fn list(fleet: &Fleet, request: &DelegationsListRequest) -> Result<De
     let after = request.cursor.map(|id| Ok((Reverse(known(fleet, id)?.queued), id)));
     let all = fleet.delegations().all().iter();
     let wanted = all
-        .filter(|(_, one)| request.all || one.status.is_open())
-        .filter(|(_, one)| request.host.as_ref().is_none_or(|host| *host == one.session.host))
-        .filter(|(_, one)| {
-            request
-                .session
-                .as_ref()
-                .is_none_or(|session| *session == one.session.id)
-        })
+        .filter(|(_, one)| request.admits(&one.session, one.status.is_open()))
         .map(|(id, one)| (*id, one));
     let page = page::latest(
         wanted,

@@ -1,6 +1,6 @@
 //! What hosts are told to do for their sessions: asked for, listed, shown.
 
-use super::{After, Asked, Then, encode_at, lists, page};
+use super::{After, Asked, Then, encode_at, lists, named_by, page};
 use muster_domain::effect::{self, Action, ActionKind, Asking, Effect, Refusal};
 use muster_domain::fleet::{Fleet, SessionKey};
 use muster_domain::ids::EffectId;
@@ -11,7 +11,6 @@ use muster_wire::api::{
     MemoryCompactRequest, MemoryCompacting, SessionsControlRequest, SessionsModelRequest, SessionsSpawnRequest,
     StagedOutcome, StagedWrite,
 };
-use sha2::{Digest, Sha256};
 use std::cmp::Reverse;
 
 /// Bytes of a prompt: what a model may be told in one go, and far below a message's limit.
@@ -54,13 +53,7 @@ pub(super) fn spawn(asked: &Asked<'_>, request: SessionsSpawnRequest) -> Result<
 
 /// The id of the session that a request begins: a UUID, which all agents take. The same request begins the same one.
 fn chosen(caller: &str, request: &str) -> Result<SessionId, ApiError> {
-    let mut hash = Sha256::new();
-    hash.update(caller.len().to_be_bytes());
-    hash.update(caller);
-    hash.update(request);
-    let digest = hash.finalize();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
+    let bytes = named_by(caller, request);
     let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
     SessionId::new(&id.to_string()).map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))
 }
@@ -146,9 +139,7 @@ pub(super) fn list(fleet: &Fleet, request: &EffectsListRequest) -> Result<Effect
     let after = request.cursor.map(|id| Ok((Reverse(known(fleet, id)?.asked), id)));
     let all = fleet.effects().all().iter();
     let wanted = all
-        .filter(|(_, one)| request.all || one.status().is_open())
-        .filter(|(_, one)| request.host.as_ref().is_none_or(|host| *host == one.target.host))
-        .filter(|(_, one)| request.session.as_ref().is_none_or(|id| *id == one.target.id))
+        .filter(|(_, one)| request.admits(&one.target, one.status().is_open()))
         .map(|(id, one)| (*id, one));
     let page = page::latest(
         wanted,

@@ -1,13 +1,13 @@
 //! Escalations and execution gates of leased work.
 
-use super::leases::{bad, ground, key, protected, status_of};
-use super::{After, Asked, Then, encode_classed};
+use super::leases::{bad, ground, key, protected, written};
+use super::{After, Asked};
 use muster_domain::digest;
 use muster_domain::fleet::Fleet;
-use muster_domain::lease::{self, Change, Decided, ESCALATIONS_MAX, GATES_MAX, LeaseKey, Operation, WORDS_CHARS_MAX};
+use muster_domain::lease::{self, Change, ESCALATIONS_MAX, GATES_MAX, LeaseKey, Operation, WORDS_CHARS_MAX};
 use muster_wire::api::{
     ApiError, EscalationsClearRequest, EscalationsSetRequest, GatesReplaceRequest, GatesRequest, GatesSeedRequest,
-    GatesSetStatusRequest, GuardsAnswer, GuardsListRequest, GuardsRow, LeaseTarget, RetryClass,
+    GatesSetStatusRequest, GuardsListRequest, GuardsRow, LeaseTarget,
 };
 use muster_wire::data::lease::GuardsData;
 
@@ -121,17 +121,7 @@ fn gates(texts: &[String]) -> Result<Vec<Box<str>>, ApiError> {
 fn write(asked: &Asked<'_>, target: LeaseTarget, digest: u64, change: &Change, operation: Operation) -> After {
     let key = key(&target);
     let decided = lease::change(&ground(asked, digest), &key, &protected(&target), change);
-    let Decided { outcome, draft, note } = decided;
-    let then: Then = Box::new(move |fleet: &Fleet, at| {
-        let answer = GuardsAnswer {
-            status: status_of(outcome),
-            outcome,
-            message: note.map(str::to_owned),
-            row: row(fleet, key),
-        };
-        encode_classed(at, RetryClass::of(operation.as_str()), answer)
-    });
-    After::written(draft.map(|draft| *draft).into_iter().collect(), then)
+    written(decided, operation, move |fleet| row(fleet, key))
 }
 
 fn row(fleet: &Fleet, key: LeaseKey) -> GuardsRow {

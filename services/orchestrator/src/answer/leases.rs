@@ -11,11 +11,12 @@ use muster_domain::lease::{
 use muster_domain::names::{HostName, SessionId};
 use muster_wire::api::{
     ApiError, ErrorKind, LeaseAnswer, LeaseCursor, LeaseRow, LeaseStatus, LeaseTarget, LeasesList, LeasesListRequest,
-    RetryClass, SessionsClearRequest, SessionsHeartbeatRequest, SessionsStartRequest, SessionsTakeoverRequest,
+    RetryClass, SessionsClearRequest, SessionsHeartbeatRequest, SessionsStartRequest, SessionsTakeoverRequest, Written,
     page_rows,
 };
 use muster_wire::data::continuity::ContinuityData;
 use muster_wire::data::lease::LeaseData;
+use serde::Serialize;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -196,6 +197,25 @@ fn answer(target: &LeaseTarget, decided: Decided, operation: &'static str) -> Af
             continuity: place.filter(|_| begins).and_then(left),
         };
         encode_classed(at, RetryClass::of(operation), answer)
+    });
+    After::written(draft.map(|draft| *draft).into_iter().collect(), then)
+}
+
+/// Writes what belongs to the work, and answers with what there is then.
+pub(super) fn written<R: Serialize>(
+    decided: Decided,
+    operation: lease::Operation,
+    row: impl FnOnce(&Fleet) -> R + Send + Sync + 'static,
+) -> After {
+    let Decided { outcome, draft, note } = decided;
+    let then: Then = Box::new(move |fleet: &Fleet, at| {
+        let answer = Written {
+            status: status_of(outcome),
+            outcome,
+            message: note.map(str::to_owned),
+            row: row(fleet),
+        };
+        encode_classed(at, RetryClass::of(operation.as_str()), answer)
     });
     After::written(draft.map(|draft| *draft).into_iter().collect(), then)
 }

@@ -2,9 +2,10 @@
 
 use super::span::span;
 use super::{AlertFact, Because, Raised, Rule, Severity, describe};
+use crate::about::About;
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fact::Recorded;
-use crate::fleet::{Fleet, SessionKey};
+use crate::fleet::Fleet;
 use crate::overlay::Overlay;
 use crate::session::Session;
 use crate::state::SessionState;
@@ -13,36 +14,16 @@ use std::collections::BTreeMap;
 
 /// What follows from an event that was just folded.
 pub(crate) fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded, drafts: &mut Vec<Draft>) {
-    let event = &recorded.event;
     drafts.extend(forked(fleet, overlay, recorded));
-    let (Some(host), Some(id)) = (&event.host, &event.session) else {
-        return;
-    };
-    let key = SessionKey {
-        host: host.clone(),
-        id: id.clone(),
-    };
-    if let Some(session) = fleet.session(&key) {
-        let about = About {
-            fleet,
-            overlay,
-            key: &key,
-            session,
-        };
-        about.conclude(&Cause::Event(event.id), fleet.now(), drafts);
+    if let Some(about) = About::of(fleet, overlay, recorded) {
+        about.alerts(&Cause::Event(recorded.event.id), fleet.now(), drafts);
     }
 }
 
 /// For a new leader: everything that is still to be said.
 pub(crate) fn catch_up(fleet: &Fleet, overlay: &Overlay, drafts: &mut Vec<Draft>) {
-    for (key, session) in fleet.sessions() {
-        let about = About {
-            fleet,
-            overlay,
-            key,
-            session,
-        };
-        about.conclude(&Cause::Event(session.last_event.value), fleet.now(), drafts);
+    for (about, cause) in About::all(fleet, overlay) {
+        about.alerts(&cause, fleet.now(), drafts);
     }
 }
 
@@ -54,28 +35,14 @@ pub(crate) fn due(fleet: &Fleet) -> Option<Timestamp> {
 /// What follows from it being `now`.
 pub(crate) fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp, drafts: &mut Vec<Draft>) {
     for (at, key) in fleet.agenda().alerts().take_while(|(at, _)| *at <= now) {
-        if let Some(session) = fleet.session(key) {
-            let about = About {
-                fleet,
-                overlay,
-                key,
-                session,
-            };
-            about.conclude(&Cause::Due { at: *at }, now, drafts);
+        if let Some(about) = About::new(fleet, overlay, key) {
+            about.alerts(&Cause::Due { at: *at }, now, drafts);
         }
     }
 }
 
-/// A session, and what was said of it.
-pub(crate) struct About<'a> {
-    pub(crate) fleet: &'a Fleet,
-    pub(crate) overlay: &'a Overlay,
-    pub(crate) key: &'a SessionKey,
-    pub(crate) session: &'a Session,
-}
-
 impl About<'_> {
-    fn conclude(&self, cause: &Cause, now: Timestamp, drafts: &mut Vec<Draft>) {
+    fn alerts(&self, cause: &Cause, now: Timestamp, drafts: &mut Vec<Draft>) {
         let settings = &self.fleet.settings().alerts;
         for rule in Rule::OF_SESSIONS.iter().copied() {
             if rule == Rule::ContextPressure && self.session.standing().state != SessionState::Unknown {

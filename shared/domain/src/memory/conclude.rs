@@ -2,46 +2,26 @@
 
 use super::compact::{self, Relief};
 use super::{MemoryFact, Pressure};
-use crate::alert::{self, Rule};
+use crate::about::About;
+use crate::alert::Rule;
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fact::Recorded;
-use crate::fleet::{Fleet, SessionKey};
+use crate::fleet::Fleet;
 use crate::overlay::Overlay;
-use crate::session::Session;
 use crate::state::SessionState;
 use crate::time::Timestamp;
 
 /// What follows from an event of a session.
 pub(crate) fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded, drafts: &mut Vec<Draft>) {
-    let event = &recorded.event;
-    let (Some(host), Some(id)) = (&event.host, &event.session) else {
-        return;
-    };
-    let key = SessionKey {
-        host: host.clone(),
-        id: id.clone(),
-    };
-    if let Some(session) = fleet.session(&key) {
-        let about = About {
-            fleet,
-            overlay,
-            key: &key,
-            session,
-        };
-        about.conclude(&Cause::Event(event.id), false, drafts);
+    if let Some(about) = About::of(fleet, overlay, recorded) {
+        about.memory(&Cause::Event(recorded.event.id), false, drafts);
     }
 }
 
 /// What is still to be said of all sessions.
 pub(crate) fn catch_up(fleet: &Fleet, overlay: &Overlay, drafts: &mut Vec<Draft>) {
-    for (key, session) in fleet.sessions() {
-        let about = About {
-            fleet,
-            overlay,
-            key,
-            session,
-        };
-        about.conclude(&Cause::Event(session.last_event.value), true, drafts);
+    for (about, cause) in About::all(fleet, overlay) {
+        about.memory(&cause, true, drafts);
     }
 }
 
@@ -53,29 +33,15 @@ pub(crate) fn due(fleet: &Fleet) -> Option<Timestamp> {
 /// What follows from it being `now`.
 pub(crate) fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp, drafts: &mut Vec<Draft>) {
     for (at, key) in fleet.agenda().compactions().take_while(|(at, _)| *at <= now) {
-        if let Some(session) = fleet.session(key) {
-            let about = About {
-                fleet,
-                overlay,
-                key,
-                session,
-            };
+        if let Some(about) = About::new(fleet, overlay, key) {
             drafts.extend(about.compaction(&Cause::Due { at: *at }, true));
         }
     }
 }
 
-/// A session, and what was said of it.
-struct About<'a> {
-    fleet: &'a Fleet,
-    overlay: &'a Overlay,
-    key: &'a SessionKey,
-    session: &'a Session,
-}
-
 impl About<'_> {
     /// `thorough`: nothing is known of what was said before, so alerts are looked for where none is likely.
-    fn conclude(&self, cause: &Cause, thorough: bool, drafts: &mut Vec<Draft>) {
+    fn memory(&self, cause: &Cause, thorough: bool, drafts: &mut Vec<Draft>) {
         let is_over = self.session.standing().state.is_over();
         drafts.extend(self.compaction(cause, is_over));
         let announced = self.overlay.pressure(self.key, self.session);
@@ -134,13 +100,7 @@ impl About<'_> {
             return None;
         }
         let (rule, now) = (Rule::ContextPressure, self.fleet.now());
-        let about = alert::About {
-            fleet: self.fleet,
-            overlay: self.overlay,
-            key: self.key,
-            session: self.session,
-        };
-        about.say(rule, full, cause, now)
+        self.say(rule, full, cause, now)
     }
 
     fn draft(&self, conclusion: Conclusion, cause: &Cause) -> Draft {

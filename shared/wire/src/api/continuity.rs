@@ -1,8 +1,8 @@
 //! Handoffs and recoveries of leased work.
 
-use crate::api::lease::{LeaseStatus, LeaseTarget};
+use crate::api::lease::{LeaseTarget, Written};
 use crate::data::continuity::ContinuityData;
-use muster_domain::lease::{Handoff, Recovery, WriteOutcome};
+use muster_domain::lease::{Handoff, Recovery};
 use muster_domain::names::{Profile, Workspace};
 use serde::{Deserialize, Serialize};
 
@@ -52,15 +52,4 @@ pub struct HandoffRow {
 }
 
 /// What became of a write of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HandoffAnswer {
-    /// Whether it went well.
-    pub status: LeaseStatus,
-    /// What became of the write.
-    pub outcome: WriteOutcome,
-    /// Why not, or what to know.
-    pub message: Option<String>,
-    /// What there is now.
-    #[serde(flatten)]
-    pub row: HandoffRow,
-}
+pub type HandoffAnswer = Written<HandoffRow>;

@@ -1,5 +1,6 @@
 //! Delegations: asked for, listed, shown, taken back.
 
+use super::list::UnderWayRequest;
 use crate::time;
 use muster_domain::delegation::{Delegation, Status, Tier};
 use muster_domain::ids::DelegationId;
@@ -51,25 +52,7 @@ pub struct Delegated {
 }
 
 /// `delegations.list`: which.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DelegationsListRequest {
-    /// Also those that ended lately.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub all: bool,
-    /// Only of this session.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub session: Option<SessionId>,
-    /// Only on this host.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub host: Option<HostName>,
-    /// The last row of the page before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<DelegationId>,
-    /// Rows at most; the server has a cap of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<usize>,
-}
+pub type DelegationsListRequest = UnderWayRequest<DelegationId>;
 
 /// Delegations, the latest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

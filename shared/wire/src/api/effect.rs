@@ -1,5 +1,6 @@
 //! Effects: what hosts are told to do for a session, listed and shown.
 
+use super::list::UnderWayRequest;
 use crate::data::memory::CompactionData;
 use crate::time;
 use muster_domain::effect::{Action, ActionKind, Effect, End, Status};
@@ -106,25 +107,7 @@ pub struct MemoryCompacting {
 }
 
 /// `effects.list`: which.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EffectsListRequest {
-    /// Also those that are over.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub all: bool,
-    /// Only of this session.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub session: Option<SessionId>,
-    /// Only on this host.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub host: Option<HostName>,
-    /// The last row of the page before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<EffectId>,
-    /// Rows at most; the server has a cap of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<usize>,
-}
+pub type EffectsListRequest = UnderWayRequest<EffectId>;
 
 /// Effects, the latest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

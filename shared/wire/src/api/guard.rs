@@ -1,8 +1,8 @@
 //! Escalations and execution gates of leased work.
 
-use crate::api::lease::{LeaseStatus, LeaseTarget};
+use crate::api::lease::{LeaseTarget, Written};
 use crate::data::lease::GuardsData;
-use muster_domain::lease::{EscalationKind, GateStatus, Seed, WriteOutcome};
+use muster_domain::lease::{EscalationKind, GateStatus, Seed};
 use muster_domain::names::{Profile, Workspace};
 use serde::{Deserialize, Serialize};
 
@@ -101,15 +101,4 @@ pub struct GuardsRow {
 }
 
 /// What became of a change of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GuardsAnswer {
-    /// Whether it went well.
-    pub status: LeaseStatus,
-    /// What became of the write.
-    pub outcome: WriteOutcome,
-    /// Why not, or what to know.
-    pub message: Option<String>,
-    /// What they are now.
-    #[serde(flatten)]
-    pub row: GuardsRow,
-}
+pub type GuardsAnswer = Written<GuardsRow>;

@@ -173,6 +173,20 @@ impl From<LeaseCursor> for String {
     }
 }
 
+/// What became of a write of what belongs to the work: of `R`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written<R> {
+    /// Whether it went well.
+    pub status: LeaseStatus,
+    /// What became of the write.
+    pub outcome: WriteOutcome,
+    /// Why not, or what to know.
+    pub message: Option<String>,
+    /// What there is now.
+    #[serde(flatten)]
+    pub row: R,
+}
+
 /// `sessions.leases`: who works on what.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

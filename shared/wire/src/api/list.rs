@@ -232,6 +232,48 @@ impl From<SessionView> for SessionSummary {
     }
 }
 
+/// Which rows of what sessions have under way, the latest first; `I` names a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, bound(deserialize = "I: Deserialize<'de>"))]
+pub struct UnderWayRequest<I> {
+    /// Also those that are over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
+    /// Only of this session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    /// Only on this host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostName>,
+    /// The last row of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<I>,
+    /// Rows at most; the server has a cap of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+impl<I> Default for UnderWayRequest<I> {
+    fn default() -> Self {
+        Self {
+            all: false,
+            session: None,
+            host: None,
+            cursor: None,
+            limit: None,
+        }
+    }
+}
+
+impl<I> UnderWayRequest<I> {
+    /// Whether a row of this session belongs into the list.
+    pub fn admits(&self, of: &SessionKey, is_open: bool) -> bool {
+        (self.all || is_open)
+            && self.host.as_ref().is_none_or(|host| *host == of.host)
+            && self.session.as_ref().is_none_or(|session| *session == of.id)
+    }
+}
+
 /// `hosts.list`: which hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
