@@ -13,7 +13,7 @@ use muster_wire::api::{self, ApiError, ErrorKind, Position, SessionDetail, Sessi
 use muster_wire::{Filter, limits, topology};
 use std::time::Duration;
 
-/// Bytes of events in one page, but for the last of them.
+/// Bytes of events in one page of several. One alone may have more: a decision has 512 KiB at most.
 const EVENT_BYTES_MAX: usize = 448 * 1024;
 /// Bytes of turns with their spans.
 const TURN_BYTES_MAX: usize = 448 * 1024;
@@ -69,13 +69,16 @@ impl Wanted {
         let mut page = Vec::new();
         let mut bytes = 0;
         let reading = async {
-            while page.len() < rows && bytes < EVENT_BYTES_MAX && reader.pending() != Some(0) {
+            while page.len() < rows && reader.pending() != Some(0) {
                 let stored = reader.next().await?;
                 // Beyond the place that this answer reflects: the next answer's.
                 if stored.seq > at {
                     return Ok(true);
                 }
                 bytes += stored.payload.len();
+                if bytes > EVENT_BYTES_MAX && !page.is_empty() {
+                    return Ok(false);
+                }
                 page.push(stored);
             }
             Ok(reader.pending() == Some(0))
