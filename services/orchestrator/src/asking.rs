@@ -44,7 +44,7 @@ impl Door {
         match (request.operation.role(), proof) {
             (Role::Viewer | Role::Agent, Ok(()) | Err(Unproven::Missing)) | (Role::Operator, Ok(())) => {}
             // A signature that is no good is a mistake that its maker wants to hear of.
-            (_, Err(unproven)) => return Err(ApiError::new(ErrorKind::Forbidden, unproven.to_string())),
+            (_, Err(why)) => return Err(ApiError::new(unproven(why), why.to_string())),
         }
         let named = request_id(incoming.body());
         if named.len() > REQUEST_ID_BYTES_MAX {
@@ -60,6 +60,16 @@ impl Door {
             session: incoming.session(),
             request: named.into(),
         })
+    }
+}
+
+const fn unproven(why: Unproven) -> ErrorKind {
+    match why {
+        // Another signature by the same token is good.
+        Unproven::Early => ErrorKind::Unavailable,
+        Unproven::Missing | Unproven::Malformed | Unproven::Wrong | Unproven::Stale | Unproven::Replayed => {
+            ErrorKind::Forbidden
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::host::Host;
 use crate::raw;
+use bytes::Bytes;
 use muster_bus::migrate::{Shrink, migrate};
 use muster_bus::operator::Key;
 use muster_bus::read::Start;
@@ -174,12 +175,20 @@ impl Hub {
             operator: Some(Key::read_or_make(&self.operator_token()).unwrap()),
             ..Credentials::default()
         };
-        let body = body.to_string().into();
-        let answer = self
-            .bus
-            .request_as(&credentials, &request, body, Duration::from_secs(5))
-            .await;
-        answer.map(|answer| answer.to_vec())
+        let body = Bytes::from(body.to_string());
+        // What was signed just before the election is signed anew, as everybody does who is told to.
+        let signed_again = eventually(SOON, async || {
+            let answer = self
+                .bus
+                .request_as(&credentials, &request, body.clone(), Duration::from_secs(5));
+            match answer.await {
+                Err(RequestError::Failed(early)) if early.code == 503 && early.text.contains("sign again") => {
+                    Err(early)
+                }
+                answer => Ok(answer),
+            }
+        });
+        signed_again.await.map(|answer| answer.to_vec())
     }
 
     /// Asks until there is an answer that is no refusal, and reads it.
