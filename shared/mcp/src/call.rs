@@ -60,6 +60,7 @@ impl Call<'_> {
             Does::AlertsCheck => self.alerts_check(&arguments.read()?).await?,
             Does::MemoryProtect => six::memory_protect(arguments)?,
             Does::HookEvent => self.hook_event(arguments.read()?).await?,
+            Does::IngestHook => self.ingest_hook(arguments.read()?).await?,
             Does::PermissionPrompt => self.permission_prompt(arguments.read()?).await?,
         };
         Ok(answer.to_string())
@@ -123,18 +124,43 @@ impl Call<'_> {
     /// `hook_event`: `{received, session_id}`. The session need not be known, nor the event's name.
     async fn hook_event(&self, given: HookEvent) -> Result<Value, Refused> {
         let host = self.host("hook_event")?;
-        let payload = match given.payload {
+        let mut payload = match given.payload {
             Some(Value::Object(members)) => members,
             Some(Value::Null) | None => Map::new(),
             Some(other) => Map::from_iter([("payload".to_owned(), other)]),
         };
+        payload.insert("session_id".to_owned(), given.session_id.as_str().into());
+        payload.insert("hook_event_name".to_owned(), given.event.as_str().into());
         let hook = Hook {
-            session: given.session_id.clone(),
-            event: given.event.clone(),
+            agent: NAMING_AGENT.to_owned(),
             payload,
         };
         host.hook(hook).await?;
         Ok(json!({"received": given.event, "session_id": given.session_id}))
+    }
+
+    /// kaizen's `kaizen_ingest_hook`: what a hook was given, as its agent wrote it. Ingest says what is wrong with it.
+    async fn ingest_hook(&self, given: IngestHook) -> Result<Value, Refused> {
+        let host = self.host("kaizen_ingest_hook")?;
+        let object = match &given.payload {
+            // No JSON is no object either.
+            Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => given.payload,
+        };
+        let Value::Object(mut payload) = object else {
+            return Err(Refused(
+                "payload is no JSON object, nor a text that holds one".to_owned(),
+            ));
+        };
+        if let Some(workspace) = given.workspace {
+            payload.entry("cwd").or_insert_with(|| workspace.into());
+        }
+        let hook = Hook {
+            agent: given.source,
+            payload,
+        };
+        host.hook(hook).await?;
+        Ok(json!({"type": "ack", "message": "taken"}))
     }
 
     /// Claude Code reads one text block that holds JSON, and takes anything else for a refusal.
@@ -204,6 +230,9 @@ impl From<HostError> for Refused {
     }
 }
 
+/// Whose hooks `hook_event` tells by name.
+const NAMING_AGENT: &str = "claude-code";
+
 /// How many days kaizen looks back where nobody says.
 const DAYS: u32 = 7;
 
@@ -228,6 +257,14 @@ struct HookEvent {
     event: String,
     #[serde(default)]
     payload: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct IngestHook {
+    source: String,
+    payload: Value,
+    #[serde(default)]
+    workspace: Option<String>,
 }
 
 #[derive(Deserialize)]

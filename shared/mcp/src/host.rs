@@ -7,14 +7,12 @@ use std::pin::Pin;
 /// An answer to come.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, HostError>> + Send + 'a>>;
 
-/// Something that happened in a session, told by name.
+/// Something that happened in a session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hook {
-    /// In which.
-    pub session: SessionId,
-    /// The hook's name, as its agent calls it.
-    pub event: String,
-    /// What its agent says of it.
+    /// The agent, as ingest's surfaces name it.
+    pub agent: String,
+    /// What it says of it, its session and the hook's name among that.
     pub payload: Map<String, Value>,
 }
 

@@ -38,8 +38,10 @@ pub(crate) enum Does {
     Ccd(Group),
     /// What a context's fill asks for.
     MemoryProtect,
-    /// Takes a hook.
+    /// Takes a hook that is told by name.
     HookEvent,
+    /// Takes a hook as its agent wrote it.
+    IngestHook,
     /// Answers Claude Code's `--permission-prompt-tool`.
     PermissionPrompt,
 }
@@ -89,6 +91,11 @@ const FURTHER: &[Tool] = &[
         name: "kaizen_session_show",
         description: "One session with turns, spans and paged events.",
         does: Does::Operation(Operation::SessionsDetail),
+    },
+    Tool {
+        name: "kaizen_ingest_hook",
+        description: "Report a hook of another agent (cursor, claude, openclaw, vibe), as it wrote it.",
+        does: Does::IngestHook,
     },
     Tool {
         name: "kaizen_alerts_check",
@@ -185,7 +192,7 @@ impl Tool {
             Does::SessionStatus => Some(Operation::SessionsStatus),
             Does::SpanTree => Some(Operation::SessionsDetail),
             Does::AlertsCheck => Some(Operation::AlertsList),
-            Does::Ccd(_) | Does::MemoryProtect | Does::HookEvent | Does::PermissionPrompt => None,
+            Does::Ccd(_) | Does::MemoryProtect | Does::HookEvent | Does::IngestHook | Does::PermissionPrompt => None,
         }
     }
 
@@ -225,6 +232,14 @@ impl Tool {
                     "payload": {"type": "object", "description": "what the agent says of it"},
                 }),
                 &["session_id", "event"],
+            ),
+            Does::IngestHook => schema::object(
+                json!({
+                    "source": {"type": "string", "description": "the agent: cursor, claude, openclaw, vibe, or as ingest names it"},
+                    "payload": {"type": ["object", "string"], "description": "what the hook was given; a text holds it as JSON"},
+                    "workspace": {"type": "string", "description": "its folder, where the payload does not say"},
+                }),
+                &["source", "payload"],
             ),
             Does::PermissionPrompt => schema::object(
                 json!({

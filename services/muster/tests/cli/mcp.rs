@@ -242,6 +242,31 @@ async fn a_hook_told_by_name_is_an_observation_also_under_a_name_that_nobody_kno
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hook_of_another_agent_is_taken_as_it_was_written() {
+    let place = Place::new();
+    let (_up, _running) = place.started(&["--host", "web-01"]).await;
+    let mut talk = Talk::start(place.muster(&["mcp"]));
+    let hook =
+        |source: &str, payload: Value| json!({"source": source, "payload": payload, "workspace": "/home/dev/app"});
+    let written = r#"{"session_id": "v1", "event": "tool_start", "tool_name": "bash"}"#;
+    let answer = talk.ask(&call(1, "kaizen_ingest_hook", hook("vibe", json!(written))));
+    assert_eq!(told(&answer), json!({"type": "ack", "message": "taken"}));
+    let begun = json!({"session_id": "c1", "hook_event_name": "UserPromptSubmit", "prompt": "go on"});
+    told(&talk.ask(&call(2, "kaizen_ingest_hook", hook("claude", begun.clone()))));
+    let of = async |id: &str| place.session(id, Value::is_object).await["agent"].clone();
+    assert_eq!((of("v1").await, of("c1").await), (json!("vibe"), json!("claude-code")));
+    for wrong in [
+        hook("vibe", json!("no JSON")),
+        hook("vibe", json!([])),
+        hook("nobody's", begun),
+    ] {
+        let refused = talk.ask(&call(3, "kaizen_ingest_hook", wrong.clone()));
+        assert_eq!(refused["result"]["isError"], true, "{wrong}: {refused}");
+    }
+    talk.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_waits_for_a_permission_is_told_that_it_still_waits() {
     let place = Place::new();
     let (_up, _running) = place.started(&["--host", "web-01"]).await;

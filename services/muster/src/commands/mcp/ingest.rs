@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-/// The product whose hooks are told: the one that starts this command.
+/// The product whose permissions are asked for: the one that starts this command.
 const AGENT: &str = "claude-code";
 /// How long ingest may take beyond the wait it was asked for.
 const LATENESS: Duration = Duration::from_secs(5);
@@ -45,10 +45,15 @@ impl Ingest {
     /// Tells a hook, and waits for its answer as long as it said that it would.
     ///
     /// It is told again under the same key when the connection breaks: to ingest that is the same hook, and the same wait.
-    async fn tell(&self, payload: &Map<String, Value>, wait: Option<Duration>) -> Result<HookAnswer, HostError> {
+    async fn tell(
+        &self,
+        agent: &str,
+        payload: &Map<String, Value>,
+        wait: Option<Duration>,
+    ) -> Result<HookAnswer, HostError> {
         let failed = |error: &dyn std::error::Error| HostError(error.to_string());
         let hook = IngestHook {
-            agent: AGENT.to_owned(),
+            agent: agent.to_owned(),
             key: Some(Uuid::new_v4().to_string()),
             event_hint: None,
             payload: Some(to_raw_value(payload).map_err(|error| failed(&error))?),
@@ -87,12 +92,7 @@ impl Ingest {
 
 impl Host for Ingest {
     fn hook(&self, hook: Hook) -> Pending<'_, ()> {
-        Box::pin(async move {
-            let mut payload = hook.payload;
-            payload.insert("session_id".to_owned(), hook.session.as_str().into());
-            payload.insert("hook_event_name".to_owned(), hook.event.into());
-            self.tell(&payload, None).await.map(drop)
-        })
+        Box::pin(async move { self.tell(&hook.agent, &hook.payload, None).await.map(drop) })
     }
 
     fn permission(&self, ask: Ask) -> Pending<'_, Verdict> {
@@ -108,7 +108,7 @@ impl Host for Ingest {
             if let Some(call) = ask.tool_use_id {
                 payload.insert("tool_use_id".to_owned(), call.into());
             }
-            let answer = self.tell(&payload, Some(self.wait)).await?;
+            let answer = self.tell(AGENT, &payload, Some(self.wait)).await?;
             Ok(verdict(&answer))
         })
     }
