@@ -74,8 +74,8 @@ pub use memory::{MemoryReport, MemoryReportRequest};
 pub use message::{
     AnswerRow, MessageOutcome, MessageRow, MessagesAckRequest, MessagesAcked, MessagesAnswerRequest, MessagesAnswered,
     MessagesAskRequest, MessagesCancelRequest, MessagesList, MessagesListRequest, MessagesReceiveRequest,
-    MessagesReceived, MessagesRemindRequest, MessagesSendRequest, MessagesSent, MessagesThreads, RECEIVE_MAX,
-    WAIT_SECONDS_MAX, Whoami, WhoamiRequest,
+    MessagesReceived, MessagesRemindRequest, MessagesSendRequest, MessagesSent, MessagesThreads,
+    MessagesThreadsRequest, RECEIVE_MAX, WAIT_SECONDS_MAX, Whoami, WhoamiRequest,
 };
 pub use policy::{
     ActivationOutcome, CheckedBy, PolicyActivateRequest, PolicyActivatedAnswer, PolicyCheckRequest, PolicyChecked,
@@ -85,10 +85,10 @@ pub use policy::{
 pub use stats::{Cost, Covered, ModelTurns, Spread, ToolCalls, TurnsStats, TurnsStatsRequest};
 
 pub use work_memory::{
-    CandidateGiven, CompactionResult, FoundRow, MemoriesAdmitRequest, MemoriesAnswer, MemoriesCompactRequest,
-    MemoriesCompacted, MemoriesDescribed, MemoriesExtractRequest, MemoriesGetRequest, MemoriesList,
-    MemoriesListRequest, MemoriesPromoteRequest, MemoriesRequest, MemoriesSources, MemoriesSubmitRequest, Memory,
-    MemoryAnswer, MemoryLimits, MemoryRow, MemorySource, MemoryState,
+    CandidateGiven, Compaction, CompactionResult, FoundRow, MemoriesAdmitRequest, MemoriesAnswer, MemoriesChanged,
+    MemoriesCompactRequest, MemoriesCompacted, MemoriesDescribed, MemoriesExtractRequest, MemoriesGetRequest,
+    MemoriesList, MemoriesListRequest, MemoriesPromoteRequest, MemoriesRequest, MemoriesSources, MemoriesSubmitRequest,
+    Memory, MemoryAnswer, MemoryLimits, MemoryRow, MemorySource, MemoryState,
 };
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};

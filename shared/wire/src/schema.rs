@@ -78,7 +78,7 @@ const REQUESTS: &[(Operation, Write)] = &[
     (Operation::MessagesRemind, messages::remind),
     (Operation::MessagesCancel, messages::cancel),
     (Operation::MessagesList, messages::list),
-    (Operation::MessagesThreads, messages::list),
+    (Operation::MessagesThreads, messages::threads),
     (Operation::Whoami, nothing),
     (Operation::EscalationsList, leases::guards_list),
     (Operation::EscalationsSet, leases::escalations_set),

@@ -281,8 +281,8 @@ async fn changed(
 ) -> anyhow::Result<ExitCode> {
     let answer: MemoriesAnswer = decided(global, who, operation, question).await?;
     wrote(global, &answer, (answer.outcome, answer.message.as_deref()), || {
-        let evidence = answer.evidence.as_ref().map(show::evidence);
-        let rows = answer.memories.iter().map(show::row);
+        let evidence = answer.row.evidence.as_ref().map(show::evidence);
+        let rows = answer.row.memories.iter().map(show::row);
         evidence.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
     })
 }
@@ -290,7 +290,7 @@ async fn changed(
 async fn compact(global: &Global, who: &Credentials, question: &MemoriesCompactRequest) -> anyhow::Result<ExitCode> {
     let answer: MemoriesCompacted = decided(global, who, Operation::MemoriesCompact, question).await?;
     let code = wrote(global, &answer, (answer.outcome, answer.message.as_deref()), || {
-        let rows = answer.found.iter().map(|row| {
+        let rows = answer.row.found.iter().map(|row| {
             let finding = row.finding;
             let why = serde_json::to_value(finding.reason).unwrap_or_default();
             let why = why.as_str().unwrap_or_default().replace('_', " ");
@@ -304,8 +304,8 @@ async fn compact(global: &Global, who: &Credentials, question: &MemoriesCompactR
             rows.join("\n")
         }
     })?;
-    if answer.spared > 0 && !global.json {
-        output::remark(&format!("{} durable stay: see --durable", answer.spared));
+    if answer.row.spared > 0 && !global.json {
+        output::remark(&format!("{} durable stay: see --durable", answer.row.spared));
     }
     Ok(code)
 }

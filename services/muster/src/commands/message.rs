@@ -13,6 +13,7 @@ use muster_wire::api::{
     MessageOutcome, MessageRow, MessagesAckRequest, MessagesAcked, MessagesAnswerRequest, MessagesAnswered,
     MessagesAskRequest, MessagesCancelRequest, MessagesList, MessagesListRequest, MessagesReceiveRequest,
     MessagesReceived, MessagesRemindRequest, MessagesSendRequest, MessagesSent, MessagesThreads,
+    MessagesThreadsRequest,
 };
 use muster_wire::subject::Operation;
 use serde::Serialize;
@@ -201,10 +202,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             }
         }
         Command::Threads { session, host } => {
-            let question = MessagesListRequest {
+            let question = MessagesThreadsRequest {
                 session,
                 host,
-                ..MessagesListRequest::default()
+                ..MessagesThreadsRequest::default()
             };
             let listed = ask::ask(&bus, Operation::MessagesThreads, &question).await;
             let (_, threads): (_, MessagesThreads) = listed.map_err(AskError::fatal)?;

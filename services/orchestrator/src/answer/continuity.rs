@@ -79,7 +79,7 @@ fn bounded(what: &str, text: &str, lists: &[&Vec<Box<str>>]) -> Result<(), ApiEr
 fn write(asked: &Asked<'_>, target: LeaseTarget, digest: u64, what: &Leave, operation: Operation) -> After {
     let key = key(&target);
     let decided = lease::leave(&ground(asked, digest), &key, &protected(&target), what);
-    written(decided, operation, move |fleet| row(fleet, key))
+    written(decided, operation.as_str(), move |fleet| row(fleet, key))
 }
 
 fn row(fleet: &Fleet, key: LeaseKey) -> HandoffRow {

@@ -121,7 +121,7 @@ fn gates(texts: &[String]) -> Result<Vec<Box<str>>, ApiError> {
 fn write(asked: &Asked<'_>, target: LeaseTarget, digest: u64, change: &Change, operation: Operation) -> After {
     let key = key(&target);
     let decided = lease::change(&ground(asked, digest), &key, &protected(&target), change);
-    written(decided, operation, move |fleet| row(fleet, key))
+    written(decided, operation.as_str(), move |fleet| row(fleet, key))
 }
 
 fn row(fleet: &Fleet, key: LeaseKey) -> GuardsRow {

@@ -204,7 +204,7 @@ fn answer(target: &LeaseTarget, decided: Decided, operation: &'static str) -> Af
 /// Writes what belongs to the work, and answers with what there is then.
 pub(super) fn written<R: Serialize>(
     decided: Decided,
-    operation: lease::Operation,
+    operation: &'static str,
     row: impl FnOnce(&Fleet) -> R + Send + Sync + 'static,
 ) -> After {
     let Decided { outcome, draft, note } = decided;
@@ -215,7 +215,7 @@ pub(super) fn written<R: Serialize>(
             message: note.map(str::to_owned),
             row: row(fleet),
         };
-        encode_classed(at, RetryClass::of(operation.as_str()), answer)
+        encode_classed(at, RetryClass::of(operation), answer)
     });
     After::written(draft.map(|draft| *draft).into_iter().collect(), then)
 }

@@ -1,22 +1,22 @@
 //! What is known of the work on a workspace, and how it comes to be known.
 
-use super::leases::{bad, ground, key, protected, status_of};
-use super::{After, Asked, Then, encode_classed, policy, recall};
-use muster_domain::conclusion::Draft;
+use super::leases::{bad, ground, key, protected, written};
+use super::{After, Asked, policy, recall};
 use muster_domain::digest;
 use muster_domain::fleet::Fleet;
 use muster_domain::ids::EventId;
-use muster_domain::lease::{LeaseKey, WriteOutcome};
+use muster_domain::lease::{self, WriteOutcome};
 use muster_domain::policy::ActionFamily;
 use muster_domain::work_memory::{
     self, Admit, Compact, Decided, EVIDENCE_BYTES_MAX, Extract, Finding, Found, Mode, Promote, Refusal, Review, Scope,
     Submit, TEXT_BYTES_MAX, TITLE_BYTES_MAX, WorkMemory,
 };
 use muster_wire::api::{
-    ApiError, CompactionResult, ErrorKind, FoundRow, LeaseTarget, MemoriesAdmitRequest, MemoriesAnswer,
-    MemoriesCompactRequest, MemoriesCompacted, MemoriesExtractRequest, MemoriesPromoteRequest, MemoriesSubmitRequest,
-    RetryClass, StagedOutcome, StagedWrite,
+    ApiError, Compaction, CompactionResult, ErrorKind, FoundRow, LeaseTarget, MemoriesAdmitRequest, MemoriesChanged,
+    MemoriesCompactRequest, MemoriesExtractRequest, MemoriesPromoteRequest, MemoriesSubmitRequest, StagedOutcome,
+    StagedWrite,
 };
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// Candidates of one request.
@@ -141,17 +141,14 @@ pub(super) fn compact(asked: &Asked<'_>, request: MemoriesCompactRequest) -> Res
         | WriteOutcome::UnsupportedMultiwriter
         | WriteOutcome::DuplicateIdConflict => None,
     };
-    let then: Then = Box::new(move |fleet: &Fleet, at| {
+    let row = move |fleet: &Fleet| {
         let memory = fleet.work_memories().get(&key);
         let result = || CompactionResult {
             removed,
             entries: memory.map_or(0, |memory| memory.entries().count()),
             candidates: memory.map_or(0, |memory| memory.candidates().count()),
         };
-        let answer = MemoriesCompacted {
-            status: status_of(outcome),
-            outcome,
-            message: write.note.map(str::to_owned),
+        Compaction {
             revision: memory.map_or(0, WorkMemory::revision),
             found,
             spared: plan.spared,
@@ -159,10 +156,9 @@ pub(super) fn compact(asked: &Asked<'_>, request: MemoriesCompactRequest) -> Res
             write_result: (outcome == WriteOutcome::Applied).then(result),
             workspace: key.workspace,
             profile: key.profile,
-        };
-        encode_classed(at, RetryClass::of("compact_memory"), answer)
-    });
-    Ok(once(write.draft, soon, then))
+        }
+    };
+    Ok(once(write, soon, "compact_memory", row))
 }
 
 fn found(known: Option<&WorkMemory>, finding: Finding) -> FoundRow {
@@ -224,35 +220,35 @@ fn answer(
     let key = key(target);
     let Decided { write, about, soon } = decided.map_err(|refusal| refused(&refusal))?;
     let outcome = write.outcome;
-    let then: Then = Box::new(move |fleet: &Fleet, at| {
+    let row = move |fleet: &Fleet| {
         let memory = fleet.work_memories().get(&key).filter(|_| outcome.is_done());
         let evidence = memory.and_then(|memory| memory.evidence_of(about));
         let memories = memory.map_or_else(Vec::new, |memory| shown(memory, &key, about, shows));
-        let answer = MemoriesAnswer {
-            status: status_of(outcome),
-            outcome,
-            message: write.note.map(str::to_owned),
+        MemoriesChanged {
             revision: fleet.work_memories().get(&key).map_or(0, WorkMemory::revision),
             evidence: evidence.map(Into::into),
             memories,
             workspace: key.workspace,
             profile: key.profile,
-        };
-        encode_classed(at, RetryClass::of(operation), answer)
-    });
-    Ok(once(write.draft, soon, then))
+        }
+    };
+    Ok(once(write, soon, operation, row))
 }
 
 /// Once it is written, or what it was decided from is read back.
-fn once(draft: Option<Box<Draft>>, soon: Option<EventId>, then: Then) -> After {
-    match (draft, soon) {
-        (Some(draft), _) => After::written(vec![*draft], then),
-        (None, Some(event)) => After::folded(event, then),
-        (None, None) => After::nothing(then),
+fn once<R: Serialize>(
+    write: lease::Decided,
+    soon: Option<EventId>,
+    operation: &'static str,
+    row: impl FnOnce(&Fleet) -> R + Send + Sync + 'static,
+) -> After {
+    After {
+        event: soon,
+        ..written(write, operation, row)
     }
 }
 
-fn shown(memory: &WorkMemory, key: &LeaseKey, about: u64, shows: Shows) -> Vec<muster_wire::api::MemoryRow> {
+fn shown(memory: &WorkMemory, key: &lease::LeaseKey, about: u64, shows: Shows) -> Vec<muster_wire::api::MemoryRow> {
     match shows {
         Shows::One => recall::one(memory, key, about).into_iter().collect(),
         Shows::Evidence => {

@@ -6,13 +6,13 @@ use bytes::Bytes;
 use muster_domain::fleet::Fleet;
 use muster_domain::ids::MessageId;
 use muster_domain::message::{self, Asked as Deciding, Kind, Message, Party, Received, Refusal, Sending, To, Wish};
-use muster_domain::names::SessionId;
+use muster_domain::names::{HostName, SessionId};
 use muster_domain::time::Timestamp;
 use muster_wire::api::{
     self, ApiError, ErrorKind, MessageOutcome, MessageRow, MessagesAckRequest, MessagesAcked, MessagesAnswerRequest,
     MessagesAnswered, MessagesAskRequest, MessagesCancelRequest, MessagesList, MessagesListRequest,
     MessagesReceiveRequest, MessagesReceived, MessagesRemindRequest, MessagesSendRequest, MessagesSent,
-    MessagesThreads, Position, Whoami,
+    MessagesThreads, MessagesThreadsRequest, Position, Whoami,
 };
 use muster_wire::limits::PAGE_ROWS_MAX;
 use std::cmp::Reverse;
@@ -218,7 +218,7 @@ fn decided(deciding: Deciding, id: MessageId) -> Result<After, ApiError> {
 }
 
 pub(super) fn list(asked: &Asked<'_>, request: &MessagesListRequest) -> Result<MessagesList, ApiError> {
-    let inbox = whose(asked, request)?;
+    let inbox = whose(asked, request.session.as_ref(), request.host.as_ref())?;
     let messages = asked.fleet.messages();
     let after = request.cursor.map(|id| {
         let message = messages.get(id).ok_or_else(|| error(&Refusal::Unknown(id)))?;
@@ -241,8 +241,8 @@ pub(super) fn list(asked: &Asked<'_>, request: &MessagesListRequest) -> Result<M
     })
 }
 
-pub(super) fn threads(asked: &Asked<'_>, request: &MessagesListRequest) -> Result<MessagesThreads, ApiError> {
-    let inbox = whose(asked, request)?;
+pub(super) fn threads(asked: &Asked<'_>, request: &MessagesThreadsRequest) -> Result<MessagesThreads, ApiError> {
+    let inbox = whose(asked, request.session.as_ref(), request.host.as_ref())?;
     let (mut room, mut more) = (Room::new(), false);
     let mut rows = |is: &dyn Fn(&Message) -> bool| {
         let open = asked
@@ -299,9 +299,9 @@ pub(super) fn whoami(asked: &Asked<'_>) -> Whoami {
 }
 
 /// Whose inbox a question is about: a session's that is named, else that of whoever asks, else the operators'.
-fn whose(asked: &Asked<'_>, request: &MessagesListRequest) -> Result<Party, ApiError> {
-    if let Some(id) = &request.session {
-        return lists::find(asked.fleet, id, request.host.as_ref()).map(Party::Session);
+fn whose(asked: &Asked<'_>, session: Option<&SessionId>, host: Option<&HostName>) -> Result<Party, ApiError> {
+    if let Some(id) = session {
+        return lists::find(asked.fleet, id, host).map(Party::Session);
     }
     match message::speaker(asked.fleet, asked.asker) {
         Err(Refusal::Nobody) => Ok(Party::Operators),

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use muster_domain::fleet::Fleet;
 use muster_domain::lease::LeaseKey;
 use muster_domain::names::{Profile, Workspace};
-use muster_domain::work_memory::{CANDIDATES_MAX, Candidate, ENTRIES_MAX, EVIDENCE_MAX, Entry, Evidence, WorkMemory};
+use muster_domain::work_memory::{
+    CANDIDATES_MAX, Candidate, ENTRIES_MAX, EVIDENCE_MAX, Entry, Evidence, Kind, Scope, WorkMemory,
+};
 use muster_wire::api::{
     ApiError, ErrorKind, MemoriesDescribed, MemoriesGetRequest, MemoriesList, MemoriesListRequest, MemoriesRequest,
     MemoriesSources, Memory, MemoryAnswer, MemoryLimits, MemoryRow, MemorySource, MemoryState, RetryClass, page_rows,
@@ -163,13 +165,7 @@ const fn id(row: &MemoryRow) -> u64 {
     }
 }
 
-fn says(
-    row: &MemoryRow,
-) -> (
-    muster_domain::work_memory::Kind,
-    muster_domain::work_memory::Scope,
-    &str,
-) {
+fn says(row: &MemoryRow) -> (Kind, Scope, &str) {
     match &row.what {
         Memory::Entry(entry) | Memory::Superseded(entry) => (entry.kind, entry.scope, &entry.text),
         Memory::Candidate(candidate) => (candidate.kind, candidate.scope, &candidate.text),

@@ -165,6 +165,8 @@ async fn a_question_goes_to_the_operator_and_its_answer_comes_back() {
     let id = &asked["messages"][0]["id"];
     let open = hub.order(Operation::MessagesThreads, &json!({})).await.unwrap();
     assert_eq!((&open["inbox"], &open["to_answer"][0]["id"]), (&json!("operator"), id));
+    let no = refused(hub.order(Operation::MessagesThreads, &json!({"cursor": id})).await);
+    assert!(no.contains("unknown field `cursor`"), "{no}");
     let answer = json!({"id": id, "choices": ["yes"]});
     let no = refused(of_session(&hub, "s2", Operation::MessagesAnswer, &answer).await);
     assert!(no.contains("not for you"), "{no}");

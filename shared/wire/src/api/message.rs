@@ -126,7 +126,7 @@ pub struct MessagesCancelRequest {
     pub request_id: Option<String>,
 }
 
-/// `messages.list` and `messages.threads`: whose.
+/// `messages.list`: whose.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MessagesListRequest {
@@ -139,10 +139,25 @@ pub struct MessagesListRequest {
     /// Also those that were read, answered or given up lately.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
-    /// The last row of the page before; of a list.
+    /// The last row of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<MessageId>,
     /// Rows at most; the server has a cap of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// `messages.threads`: whose. Few are open at a time, so there are no pages of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MessagesThreadsRequest {
+    /// This session's; without it, those of whoever asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    /// Its host; may be left out while no two hosts have the id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostName>,
+    /// Rows of each kind at most; the server has a cap of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }

@@ -1,9 +1,8 @@
 //! What is known of the work on a workspace: CCD's memory lifecycle and recall.
 
 use crate::api::effect::StagedWrite;
-use crate::api::lease::{LeaseStatus, LeaseTarget};
+use crate::api::lease::{LeaseTarget, Written};
 use crate::data::work_memory::{CandidateData, EntryData, EvidenceData};
-use muster_domain::lease::WriteOutcome;
 use muster_domain::names::{Profile, Workspace};
 use muster_domain::work_memory::{Decay, Finding, Kind, Mode, Review, Scope, Source};
 use serde::{Deserialize, Serialize};
@@ -268,14 +267,11 @@ pub struct MemorySource {
 }
 
 /// What became of a change.
+pub type MemoriesAnswer = Written<MemoriesChanged>;
+
+/// What is known of what a change was about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemoriesAnswer {
-    /// Whether it went well.
-    pub status: LeaseStatus,
-    /// What became of the write.
-    pub outcome: WriteOutcome,
-    /// Why not, or what to know.
-    pub message: Option<String>,
+pub struct MemoriesChanged {
     /// On what is worked.
     pub workspace: Workspace,
     /// Whose work.
@@ -289,15 +285,12 @@ pub struct MemoriesAnswer {
     pub memories: Vec<MemoryRow>,
 }
 
-/// What a compaction found, and what became of it.
+/// What became of a compaction.
+pub type MemoriesCompacted = Written<Compaction>;
+
+/// What a compaction found, and what was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemoriesCompacted {
-    /// Whether it went well.
-    pub status: LeaseStatus,
-    /// What became of the write.
-    pub outcome: WriteOutcome,
-    /// Why not, or what to know.
-    pub message: Option<String>,
+pub struct Compaction {
     /// On what is worked.
     pub workspace: Workspace,
     /// Whose work.

@@ -77,3 +77,12 @@ pub(super) fn list() -> Value {
     });
     object(properties, &[])
 }
+
+pub(super) fn threads() -> Value {
+    let properties = json!({
+        "session": text("this session's; without it, your own"),
+        "host": text("its host; may be left out while no two hosts have the id"),
+        "limit": rows(),
+    });
+    object(properties, &[])
+}

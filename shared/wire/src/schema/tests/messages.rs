@@ -4,7 +4,7 @@ use super::super::*;
 use super::{Full, full};
 use crate::api::{
     MessagesAckRequest, MessagesAnswerRequest, MessagesAskRequest, MessagesCancelRequest, MessagesListRequest,
-    MessagesReceiveRequest, MessagesRemindRequest, MessagesSendRequest,
+    MessagesReceiveRequest, MessagesRemindRequest, MessagesSendRequest, MessagesThreadsRequest,
 };
 use muster_domain::ids::MessageId;
 use muster_domain::names::{HostName, SessionId};
@@ -83,6 +83,13 @@ pub(super) fn requests() -> Vec<Full> {
             },
         ),
         full(Operation::MessagesList, &list),
-        full(Operation::MessagesThreads, &list),
+        full(
+            Operation::MessagesThreads,
+            &MessagesThreadsRequest {
+                session: list.session.clone(),
+                host: list.host.clone(),
+                limit: list.limit,
+            },
+        ),
     ]
 }
