@@ -10,6 +10,7 @@
 //! - [`fleet`]: the state, and [`fleet::Fleet::apply`], which is total; its parts are [`session`], [`host`], [`producer`].
 //! - [`circuit`]: agents that keep failing, and how they recover; [`work`] is what hooks tell of them.
 //! - [`view`]: the state as people and programs read it.
+//! - [`query`]: which sessions, in a line of text.
 //! - [`react`], [`due`]: what the leader concludes from an event, and from the lack of one.
 //! - [`effect`]: what hosts are told to do, and what they say became of it.
 //! - [`context`], [`checkpoint`]: whether a session goes on as it is, and whether work can be left as it is; both of a [`matter`].
@@ -49,6 +50,7 @@ pub mod overlay;
 mod pairs;
 pub mod policy;
 pub mod producer;
+pub mod query;
 pub mod react;
 pub mod session;
 mod sorted;

@@ -127,6 +127,29 @@ impl Session {
         self.prompted
     }
 
+    /// Tools that its latest turns called: what hooks tell, and what was printed.
+    pub(crate) fn tools_called(&self) -> impl Iterator<Item = &str> {
+        let told = self
+            .turns
+            .iter()
+            .flat_map(|turn| turn.tools.iter().map(super::Tool::name));
+        let turns = self.runs.iter().flat_map(|run| run.turns.iter());
+        let printed = turns.filter_map(|turn| turn.ended.as_ref());
+        told.chain(printed.flat_map(|end| end.tools.keys().map(|tool| &**tool)))
+    }
+
+    /// First lines of the prompts of its latest turns.
+    pub(crate) fn prompts(&self) -> impl Iterator<Item = &str> {
+        self.turns.iter().filter_map(|turn| turn.given.as_ref()?.1.as_deref())
+    }
+
+    /// Files that calls of its latest turns named: a call is told in one line, and one that names a file is nothing else.
+    pub(crate) fn paths_named(&self) -> impl Iterator<Item = &str> {
+        let lines = self.turns.iter().flat_map(|turn| turn.tools.iter());
+        let lines = lines.filter_map(super::Tool::summary);
+        lines.filter(|line| line.contains('/') && !line.contains(char::is_whitespace))
+    }
+
     /// A kept call of these digests, in words.
     pub(crate) fn call_in_words(&self, what: u32) -> Option<String> {
         let mut calls = self.turns.iter().flat_map(|turn| turn.tools.iter());
