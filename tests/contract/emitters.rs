@@ -40,6 +40,8 @@ fn table() -> Vec<Row> {
             Hold { HoldKind: Set, Released, Confirmed }
             Budget { BudgetKind: Set, Removed, Warned, Exceeded }
             Alert { AlertKind: Raised, Cleared }
+            Feedback { FeedbackKind: Annotated }
+            Case { CaseKind: Created, Archived }
             WorkMemory { WorkMemoryKind: SubmitMemoryEvidence, ExtractMemoryCandidates, AdmitMemoryCandidate, PromoteMemory }
             WorkMemory { WorkMemoryKind: CompactMemory }
             MemoryCompaction { MemoryCompactionKind: CompactMemory, PressureChanged }

@@ -74,6 +74,10 @@ pub(crate) enum Command {
     Away(commands::hold::AwayArgs),
     /// Somebody sits before these sessions again
     Back(commands::hold::BackArgs),
+    /// What people and agents say of sessions
+    Feedback(commands::feedback::Args),
+    /// Sessions that are kept, and those that deserve it
+    Case(commands::case::Args),
     /// What sessions may spend before they are held
     Budget(commands::budget::Args),
     /// Which tool calls may happen: rules in force, others in their place, and what they come to

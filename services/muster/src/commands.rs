@@ -5,12 +5,14 @@ pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod bootstrap;
 pub(crate) mod budget;
+pub(crate) mod case;
 pub(crate) mod checkpoint;
 pub(crate) mod circuit;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod effects;
 pub(crate) mod enroll;
+pub(crate) mod feedback;
 pub(crate) mod guards;
 pub(crate) mod handoff;
 pub(crate) mod hold;
@@ -82,6 +84,8 @@ async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Holds(args) => hold::list(args, global).await,
         Command::Away(args) => hold::away(args, global).await,
         Command::Back(args) => hold::back(args, global).await,
+        Command::Feedback(args) => feedback::run(args, global).await,
+        Command::Case(args) => case::run(args, global).await,
         Command::Budget(args) => budget::run(args, global).await,
         Command::Policy(args) => Box::pin(policy::run(args, global)).await,
         Command::Circuit(args) => circuit::run(args, global).await,

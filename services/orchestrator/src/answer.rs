@@ -20,6 +20,7 @@ mod messages;
 mod page;
 mod policy;
 mod recall;
+mod reviews;
 
 use bytes::Bytes;
 use detail::Wanted;
@@ -219,6 +220,13 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
         Operation::MemoriesDescribe => read(body).and_then(|request| asked.reply(recall::describe(fleet, request))),
         Operation::MemoriesSources => read(body).and_then(|request| recall::sources(asked, request)),
         Operation::WorkspacesBootstrap => read(body).and_then(|request| asked.reply(bootstrap::of(asked, request)?)),
+        Operation::FeedbackAnnotate => return after(read(body).and_then(|request| reviews::annotate(asked, request))),
+        Operation::FeedbackList => read(body).and_then(|request| asked.reply(reviews::feedback(fleet, &request))),
+        Operation::CasesMine => read(body).and_then(|request| asked.reply(reviews::mine(fleet, &request))),
+        Operation::CasesCreate => return after(read(body).and_then(|request| reviews::create_case(asked, request))),
+        Operation::CasesList => read(body).and_then(|request| asked.reply(reviews::cases(fleet, &request))),
+        Operation::CasesGet => read(body).and_then(|request| asked.reply(reviews::case(fleet, request)?)),
+        Operation::CasesArchive => return after(read(body).and_then(|request| reviews::archive_case(asked, request))),
         Operation::MessagesSend => return after(read(body).and_then(|request| messages::send(asked, request))),
         Operation::MessagesReceive => match read(body) {
             Ok(request) => return messages::receive(asked, &request),

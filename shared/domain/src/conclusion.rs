@@ -20,6 +20,7 @@ use crate::memory::MemoryFact;
 use crate::message::MessageFact;
 use crate::names::{AgentName, HostName, Profile, SessionId};
 use crate::policy::PolicyFact;
+use crate::review::ReviewFact;
 use crate::session::Session;
 use crate::state::SessionState;
 use crate::time::Timestamp;
@@ -59,6 +60,8 @@ pub enum Conclusion {
     Budget(budget::Change),
     /// Somebody should look, or no longer.
     Alert(AlertFact),
+    /// Of what is thought of sessions.
+    Review(Box<ReviewFact>),
     /// Of a session's context.
     Memory(MemoryFact),
     /// A host's presence began.
@@ -169,6 +172,7 @@ impl Draft {
             Conclusion::Hold(change) => change.event_type(),
             Conclusion::Budget(change) => change.event_type(),
             Conclusion::Alert(fact) => fact.event_type(),
+            Conclusion::Review(fact) => fact.event_type(),
             Conclusion::Memory(fact) => fact.event_type(),
             Conclusion::HostAdded => EventType::RuntimeHost(RuntimeHostKind::Added),
             Conclusion::HostLost => EventType::RuntimeHost(RuntimeHostKind::Lost),
@@ -204,6 +208,10 @@ impl Draft {
                 &own
             }
             Conclusion::WorkMemory(fact) => {
+                own = fact.identity();
+                &own
+            }
+            Conclusion::Review(fact) => {
                 own = fact.identity();
                 &own
             }

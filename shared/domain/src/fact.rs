@@ -455,6 +455,8 @@ pub enum Decision {
     Effect(EffectFact),
     /// Of an alert.
     Alert(crate::alert::AlertFact),
+    /// Of what is thought of sessions.
+    Review(Box<crate::review::ReviewFact>),
     /// Of a message.
     Message(MessageFact),
 }

@@ -125,6 +125,8 @@ families! {
     Message(MessageKind) = "runtime"."message", Orchestrator;
     RuntimeHost(RuntimeHostKind) = "runtime"."host", Orchestrator;
     Alert(AlertKind) = "runtime"."alert", Orchestrator;
+    Feedback(FeedbackKind) = "runtime"."feedback", Orchestrator;
+    Case(CaseKind) = "runtime"."case", Orchestrator;
     Effect(EffectKind) = "runtime"."effect", Orchestrator;
     Leader(LeaderKind) = "runtime"."leader", Orchestrator;
     NoticeDelivery(DeliveryKind) = "notice"."delivery", Notifier;

@@ -26,6 +26,7 @@ use crate::message::Messages;
 use crate::names::{HostName, SessionId};
 use crate::policy::Policy;
 use crate::producer::{Producer, Seen};
+use crate::review::Reviews;
 use crate::session::Session;
 use crate::time::Timestamp;
 use crate::work_memory::WorkMemories;
@@ -144,6 +145,8 @@ pub struct Fleet {
     evaluations: Evaluations,
     #[serde(default)]
     work_memories: WorkMemories,
+    #[serde(default)]
+    reviews: Reviews,
 }
 
 impl Fleet {
@@ -174,6 +177,7 @@ impl Fleet {
             messages: Messages::default(),
             evaluations: Evaluations::default(),
             work_memories: WorkMemories::default(),
+            reviews: Reviews::default(),
         }
     }
 
@@ -292,6 +296,10 @@ impl Fleet {
             }
             Decision::WorkMemory(fact) => {
                 self.work_memories.fold(fact);
+                Applied::Changed
+            }
+            Decision::Review(fact) => {
+                self.reviews.fold(fact, recorded.at);
                 Applied::Changed
             }
             Decision::Approval(fact) => self.approval(recorded, fact),
@@ -435,6 +443,7 @@ impl Fleet {
                 self.alerts.forget(&key, &session);
             }
             self.budgets.forget(&key);
+            self.reviews.forget(&key);
         }
         self.approvals.bury(self.now);
         self.leases.bury(self.now);

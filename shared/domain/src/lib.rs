@@ -18,6 +18,7 @@
 //! - [`work_memory`]: what is known of the work on a workspace, beyond one session.
 //! - [`memory`]: how full a context is, and from when on that matters.
 //! - [`alert`]: what somebody should look at, and until when.
+//! - [`review`]: what people and agents think of sessions, and what comes of it.
 //! - [`audit`]: the same log counted a second way.
 #![deny(missing_docs)]
 
@@ -52,6 +53,7 @@ pub mod policy;
 pub mod producer;
 pub mod query;
 pub mod react;
+pub mod review;
 pub mod session;
 mod sorted;
 pub mod state;

@@ -20,6 +20,7 @@ use crate::memory::{MemoryFact, Pressure};
 use crate::message;
 use crate::names::{HostName, SubagentName};
 use crate::policy::{Activation, PolicyFact};
+use crate::review;
 use crate::session::Session;
 use crate::state::SessionState;
 use crate::time::Timestamp;
@@ -45,6 +46,7 @@ pub struct Overlay {
     effects: effect::Pending,
     messages: message::Pending,
     work_memories: work_memory::Pending,
+    reviews: review::Pending,
 }
 
 /// What was written of an approval.
@@ -120,6 +122,7 @@ impl Overlay {
             Conclusion::Budget(change) => return self.budgets.published(id, change),
             Conclusion::Message(fact) => return self.messages.published(id, fact),
             Conclusion::WorkMemory(fact) => return self.work_memories.published(id, fact),
+            Conclusion::Review(fact) => return self.reviews.published(id, fact),
             Conclusion::Effect(fact) => return self.effects.published(id, draft, fact),
             // It travels with the change of state that it explains.
             Conclusion::SessionLost { .. } => return,
@@ -163,6 +166,9 @@ impl Overlay {
         if let Fact::Decision(Decision::WorkMemory(_)) = &event.fact {
             self.work_memories.folded(event.id);
         }
+        if let Fact::Decision(Decision::Review(_)) = &event.fact {
+            self.reviews.folded(event.id);
+        }
         if let Fact::Decision(Decision::Effect(_)) = &event.fact {
             self.effects.folded(event.id);
         }
@@ -202,6 +208,7 @@ impl Overlay {
             effects,
             messages,
             work_memories,
+            reviews,
         } = self;
         without(sessions, id);
         without(hosts, id);
@@ -215,6 +222,7 @@ impl Overlay {
         evaluations.folded(id);
         holds.folded(id);
         work_memories.folded(id);
+        reviews.folded(id);
         budgets.folded(id);
         effects.folded(id);
         messages.folded(id);
@@ -308,6 +316,10 @@ impl Overlay {
 
     pub(crate) const fn work_memories(&self) -> &work_memory::Pending {
         &self.work_memories
+    }
+
+    pub(crate) const fn reviews(&self) -> &review::Pending {
+        &self.reviews
     }
 
     pub(crate) const fn effects(&self) -> &effect::Pending {

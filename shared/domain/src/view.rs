@@ -9,6 +9,7 @@ mod turn;
 
 pub use span::{Outcome, SpanKind, SpanView, Totals};
 pub use stats::{Covered, Spread, TurnFilter, TurnStats, turn_stats};
+pub(crate) use turn::failed;
 pub use turn::{TurnView, turns};
 
 use crate::alert::RuleSet;

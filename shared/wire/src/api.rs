@@ -22,6 +22,7 @@ mod list;
 mod memory;
 mod message;
 mod policy;
+mod review;
 mod stats;
 mod work_memory;
 
@@ -80,6 +81,12 @@ pub use message::{
 pub use policy::{
     ActivationOutcome, CheckedBy, PolicyActivateRequest, PolicyActivatedAnswer, PolicyCheckRequest, PolicyChecked,
     PolicyRow, PolicyShowRequest, PolicyShown, PolicySource,
+};
+
+pub use review::{
+    CaseAnswer, CaseWritten, CasesCreateRequest, CasesList, CasesMineRequest, CasesMined, CloseRequest, ClosedRow,
+    FeedbackAnnotateRequest, FeedbackAnswer, FeedbackList, FeedbackListRequest, FeedbackRow, FileOutcome, FileRequest,
+    FileRow, FilesListRequest, ProposalRow,
 };
 
 pub use stats::{Cost, Covered, ModelTurns, Spread, ToolCalls, TurnsStats, TurnsStatsRequest};

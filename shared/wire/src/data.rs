@@ -20,6 +20,7 @@ pub mod message;
 pub mod notice;
 pub mod policy;
 pub mod process;
+pub mod review;
 pub mod runtime;
 pub mod turn;
 pub mod work_memory;

@@ -13,6 +13,7 @@ use crate::data::lease::LeaseChanged;
 use crate::data::memory::{MemoryCompacted, PressureChanged};
 use crate::data::message;
 use crate::data::policy::PolicyActivated;
+use crate::data::review;
 use crate::data::runtime::{HostPresence, LeaderElected, RuntimeMetadata, SessionLost, StateChanged};
 use crate::data::work_memory;
 use crate::envelope::{Envelope, RawData};
@@ -180,6 +181,7 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
         Conclusion::Delegation(fact) => delegation(fact, runtime),
         Conclusion::Message(fact) => message::encode(runtime, fact),
         Conclusion::WorkMemory(fact) => work_memory::encode(runtime, *fact),
+        Conclusion::Review(fact) => review::encode(runtime, *fact),
         Conclusion::Effect(EffectFact::Requested(order)) => EffectRequested::new(runtime, *order).to_raw(),
         Conclusion::Effect(EffectFact::Withdrawn { id, reason }) => EffectWithdrawn {
             runtime,

@@ -74,6 +74,12 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         EventType::WorkMemory(kind) => {
             data::work_memory::decode(*kind, data).map(|fact| Fact::Decision(Decision::WorkMemory(Box::new(fact))))
         }
+        EventType::Feedback(kind) => {
+            data::review::feedback(*kind, data).map(|fact| Fact::Decision(Decision::Review(Box::new(fact))))
+        }
+        EventType::Case(kind) => {
+            data::review::case(*kind, data).map(|fact| Fact::Decision(Decision::Review(Box::new(fact))))
+        }
         EventType::Circuit(kind) => decision::circuit(*kind, data).map(Fact::Decision),
         EventType::Alert(kind) => decision::alert(*kind, data).map(Fact::Decision),
         EventType::Checkpoint(kind) => decision::checkpoint(*kind, data).map(Fact::Decision),

@@ -12,6 +12,7 @@ mod holds;
 mod leases;
 mod messages;
 mod policy;
+mod review;
 mod sessions;
 mod work_memory;
 
@@ -63,6 +64,13 @@ const REQUESTS: &[(Operation, Write)] = &[
     (Operation::MemoriesDescribe, work_memory::of_workspace),
     (Operation::MemoriesSources, work_memory::of_workspace),
     (Operation::WorkspacesBootstrap, work_memory::bootstrap),
+    (Operation::FeedbackAnnotate, review::annotate),
+    (Operation::FeedbackList, review::feedback_list),
+    (Operation::CasesMine, review::cases_mine),
+    (Operation::CasesCreate, review::cases_create),
+    (Operation::CasesList, review::list),
+    (Operation::CasesGet, review::get),
+    (Operation::CasesArchive, review::close),
     (Operation::SessionsInterrupt, effects::sessions_control),
     (Operation::SessionsStop, effects::sessions_control),
     (Operation::SessionsReset, effects::sessions_control),

@@ -10,6 +10,7 @@ mod messages;
 mod place;
 mod racing;
 mod refusals;
+mod reviews;
 mod rights;
 mod run;
 mod turns;

@@ -21,6 +21,7 @@ mod messages;
 mod policy;
 mod raw;
 mod requests;
+mod reviews;
 mod sessions;
 mod snapshots;
 mod stats;

@@ -247,6 +247,14 @@ closed! {
     AlertKind { Raised = "raised", Cleared = "cleared" }
 }
 closed! {
+    /// What is said of sessions.
+    FeedbackKind { Annotated = "annotated" }
+}
+closed! {
+    /// Sessions that are kept.
+    CaseKind { Created = "created", Archived = "archived" }
+}
+closed! {
     /// What a host shall do.
     EffectKind { Requested = "requested", Withdrawn = "withdrawn" }
 }

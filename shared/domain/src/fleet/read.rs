@@ -17,6 +17,7 @@ use crate::message::Messages;
 use crate::names::{HostName, SessionId};
 use crate::policy::Policy;
 use crate::producer::Producer;
+use crate::review::Reviews;
 use crate::session::Session;
 use crate::time::Timestamp;
 use crate::work_memory::WorkMemories;
@@ -142,6 +143,11 @@ impl Fleet {
     /// What is known of the work on workspaces.
     pub const fn work_memories(&self) -> &WorkMemories {
         &self.work_memories
+    }
+
+    /// What people and agents think of sessions.
+    pub const fn reviews(&self) -> &Reviews {
+        &self.reviews
     }
 
     /// The rules in force.

@@ -67,6 +67,12 @@ pub(super) fn bare(session: &Session) -> Vec<TurnView> {
     turns.map(|(at, turn)| view(session, turn, at, at == last)).collect()
 }
 
+/// When those of its kept turns that failed were over.
+pub(crate) fn failed(session: &Session) -> impl Iterator<Item = Timestamp> {
+    let failed = bare(session).into_iter().filter(|turn| turn.state == Outcome::Failed);
+    failed.filter_map(|turn| turn.ended.or(turn.started))
+}
+
 fn view(session: &Session, turn: &Joined<'_>, at: usize, is_last: bool) -> TurnView {
     let over = session.closed(turn, is_last);
     let printed = turn.stream.map(|(_, stream)| stream);

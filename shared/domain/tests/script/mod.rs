@@ -355,6 +355,7 @@ impl Script {
                 Conclusion::Effect(fact) => Decision::Effect(fact),
                 Conclusion::Message(fact) => Decision::Message(fact),
                 Conclusion::WorkMemory(fact) => Decision::WorkMemory(fact),
+                Conclusion::Review(fact) => Decision::Review(fact),
                 Conclusion::Context(fact) => Decision::Context(fact),
                 Conclusion::Checkpoint(fact) => Decision::Checkpoint(fact),
             };

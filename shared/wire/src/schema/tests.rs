@@ -1,6 +1,7 @@
 mod decisions;
 mod effects;
 mod messages;
+mod review;
 mod work_memory;
 
 use super::*;
@@ -28,6 +29,7 @@ fn requests() -> Vec<Full> {
         decisions::requests(),
         effects::requests(),
         messages::requests(),
+        review::requests(),
         work_memory::requests(),
     ];
     all.into_iter().flatten().collect()

@@ -171,6 +171,20 @@ operations! {
     TurnsStats = "turns"."stats", Viewer, tool "turn_stats", cli "stats";
     /// What somebody should look at: sessions that are stuck, wait, fail, or cost too much.
     AlertsList = "alerts"."list", Viewer, tool "alert_list", cli "alerts";
+    /// Says what you think of a session: a score, a label, a note.
+    FeedbackAnnotate = "feedback"."annotate", Agent, tool "kaizen_annotate_session", cli "feedback add";
+    /// What was said of sessions, the latest first.
+    FeedbackList = "feedback"."list", Viewer, tool "feedback_list", cli "feedback list";
+    /// Sessions that deserve a case and have none, and why: bad feedback, failed turns, alerts.
+    CasesMine = "cases"."mine", Viewer, tool "kaizen_cases_mine", cli "case mine";
+    /// Keeps a session as a case, with a reason.
+    CasesCreate = "cases"."create", Agent, tool "kaizen_cases_create", cli "case create";
+    /// Cases, the latest first.
+    CasesList = "cases"."list", Viewer, tool "kaizen_cases_list", cli "case list";
+    /// One case, with its session and what was said of it.
+    CasesGet = "cases"."get", Viewer, tool "kaizen_cases_show", cli "case show";
+    /// Puts a case away.
+    CasesArchive = "cases"."archive", Operator, tool "kaizen_cases_archive", cli "case archive";
     /// How full a session's context is, and what that asks for.
     MemoryReport = "memory"."report", Viewer, tool "memory_report";
     /// Has a session's context compacted, unless that is under way or would find nothing.
