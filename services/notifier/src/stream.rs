@@ -6,8 +6,9 @@
 
 mod asked;
 mod client;
+pub(crate) mod follow;
 pub(crate) mod frame;
-mod outlet;
+pub(crate) mod outlet;
 pub(crate) mod tail;
 
 pub(crate) use asked::moment;
@@ -20,16 +21,18 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use client::Client;
+use follow::Follower;
+use frame::{NoPlace, Place};
 use muster_bus::Bus;
 use muster_runtime::drain::Drain;
 use muster_runtime::http::Problem;
 use muster_telemetry::metrics::Gauge;
 use muster_wire::time;
-use outlet::{CHUNKS_WAITING, Outlet};
+use outlet::{CHUNKS_WAITING, Left, Outlet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tail::Epochs;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 /// When a client that found no place should come again.
@@ -56,13 +59,36 @@ pub(crate) async fn open(
     Query(query): Query<Vec<(String, String)>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let header = match headers.get(LAST_EVENT_ID) {
-        None => None,
-        Some(value) => Some(value.to_str().map_err(|_| bad_query(&frame::NoPlace))?),
-    };
+    let header = last_event_id(&headers)?;
     let now = time::from_system(SystemTime::now());
     let asked = Asked::read(&query, header, now).map_err(|error| bad_query(&error))?;
-    streams.serve(asked)
+    let slot = streams.admit()?;
+    let (follower, fleet) = (streams.follower(), streams.fleet);
+    Ok(slot.stream(|outlet, left| async move {
+        let client = Client {
+            follower,
+            fleet,
+            asked,
+            outlet,
+        };
+        tokio::select! {
+            () = client.run() => {}
+            () = left.wait() => {}
+        }
+    }))
+}
+
+/// What a client that comes back sends of itself.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let value = headers.get(LAST_EVENT_ID).map(|value| value.to_str());
+    value.transpose().map_err(|_| bad_query(&NoPlace))
+}
+
+/// The same, read; nothing where it is empty.
+pub(crate) fn last_place(headers: &HeaderMap) -> Result<Option<Place>, Problem> {
+    let text = last_event_id(headers)?.filter(|text| !text.is_empty());
+    text.map(|text| text.parse().map_err(|error: NoPlace| bad_query(&error)))
+        .transpose()
 }
 
 fn bad_query(error: &dyn std::error::Error) -> Problem {
@@ -70,7 +96,16 @@ fn bad_query(error: &dyn std::error::Error) -> Problem {
 }
 
 impl Streams {
-    fn serve(self, asked: Asked) -> Result<Response, Problem> {
+    /// A way to the log for one client.
+    pub(crate) fn follower(&self) -> Follower {
+        Follower {
+            bus: self.bus.clone(),
+            epochs: self.epochs.clone(),
+        }
+    }
+
+    /// Room for one more client, and a log to show it.
+    pub(crate) fn admit(&self) -> Result<Slot, Problem> {
         let unavailable = |kind, text: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, kind, text);
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             let problem = unavailable(
@@ -82,26 +117,35 @@ impl Streams {
         if self.epochs.borrow().is_none() {
             return Err(unavailable("no-log", "the log was not found yet; see /readyz").retry_after(FULL_RETRY));
         }
+        Ok(Slot {
+            streams: self.clone(),
+            place,
+        })
+    }
+}
+
+/// Room for one client.
+pub(crate) struct Slot {
+    streams: Streams,
+    place: OwnedSemaphorePermit,
+}
+
+impl Slot {
+    /// The response that `client` fills. It ends by itself once its client has left.
+    pub(crate) fn stream<F>(self, client: impl FnOnce(Outlet, Left) -> F) -> Response
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Self { streams, place } = self;
         let (chunks, taken) = mpsc::channel(CHUNKS_WAITING);
-        let left = chunks.clone();
-        let outlet = Outlet::new(chunks, self.config.write_timeout.get(), self.config.keep_alive.get());
-        let client = Client {
-            bus: self.bus,
-            fleet: self.fleet,
-            epochs: self.epochs,
-            asked,
-            outlet,
-        };
-        let (token, clients, places, limit) = (self.drain.token(), self.clients, self.places, self.config.clients_max);
+        let left = Left::new(chunks.clone(), streams.drain.clone());
+        let (write_timeout, keep_alive) = (streams.config.write_timeout.get(), streams.config.keep_alive.get());
+        let client = client(Outlet::new(chunks, write_timeout, keep_alive), left);
+        let (clients, places, limit) = (streams.clients, streams.places, streams.config.clients_max);
         let count = move || clients.set(limit.saturating_sub(places.available_permits()) as f64);
         count();
-        self.drain.tracker().spawn(async move {
-            tokio::select! {
-                () = client.run() => {}
-                // A client that leaves a quiet stream is noticed here, not at the next event.
-                () = left.closed() => {}
-                () = token.cancelled() => {}
-            }
+        streams.drain.tracker().spawn(async move {
+            client.await;
             drop(place);
             count();
         });
@@ -113,7 +157,7 @@ impl Streams {
             ),
             (ACCEL_BUFFERING, HeaderValue::from_static("no")),
         ];
-        Ok((headers, Body::from_stream(ReceiverStream::new(taken))).into_response())
+        (headers, Body::from_stream(ReceiverStream::new(taken))).into_response()
     }
 }
 

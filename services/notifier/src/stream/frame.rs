@@ -4,6 +4,7 @@ use bytes::Bytes;
 use muster_bus::Stored;
 use muster_wire::Subject;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -99,6 +100,16 @@ pub(crate) fn about(place: Option<Place>, name: &str, data: &impl Serialize) -> 
     write(place, name, &data).0
 }
 
+/// The first frame: which log, and where in it the stream begins, where that is known.
+pub(crate) fn hello(incarnation: i64, from_seq: Option<u64>) -> Bytes {
+    let place = from_seq.map(|seq| Place {
+        incarnation,
+        seq: seq.saturating_sub(1),
+    });
+    let data = json!({ "incarnation": incarnation.to_string(), "from_seq": from_seq });
+    about(place, "hello", &data)
+}
+
 /// A comment that keeps proxies from closing a quiet stream, and an id without an event: the client's place moves on past
 /// what its filters held back, so that it need not be read again after a reconnection.
 pub(crate) fn alive(place: Option<Place>) -> Bytes {
@@ -128,7 +139,6 @@ fn write(place: Option<Place>, name: &str, json: &[u8]) -> (Bytes, Range<usize>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_place_survives_its_text_and_nothing_else_is_one() {

@@ -2,6 +2,7 @@
 
 use super::frame::{Place, alive};
 use bytes::Bytes;
+use muster_runtime::drain::Drain;
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -11,12 +12,41 @@ use tokio::time::Instant;
 /// socket holds little.
 pub(crate) const CHUNKS_WAITING: usize = 16;
 
+/// For the last word to a client: it need not be waited for longer than a person would.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
 /// What the connection takes chunks from.
 pub(crate) type Chunk = Result<Bytes, Infallible>;
 
 /// The client will get nothing more: it left, or took nothing for too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gone;
+
+/// Notices that a client left a quiet stream, or that the service goes, which no event would tell.
+pub(crate) struct Left {
+    chunks: mpsc::Sender<Chunk>,
+    drain: Drain,
+}
+
+impl Left {
+    pub(crate) fn new(chunks: mpsc::Sender<Chunk>, drain: Drain) -> Self {
+        Self { chunks, drain }
+    }
+
+    /// Until there is nobody to stream to.
+    pub(crate) async fn wait(&self) {
+        tokio::select! {
+            () = self.chunks.closed() => {}
+            () = self.drain.requested() => {}
+        }
+    }
+
+    /// A last word to a client that may not be taking anything.
+    pub(crate) async fn last_word(&self, chunk: Bytes) {
+        // Whoever does not take it in time sees the stream end.
+        let _ = self.chunks.send_timeout(Ok(chunk), LAST_WORD).await;
+    }
+}
 
 /// What was sent, and how to send more.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 //! the ring has a fixed size, and whoever falls behind reads what is missing from the log ([`super::client`]). An
 //! incarnation of the log is one [`Epoch`]; when the log is created anew there is a new one, and clients notice.
 
-use super::frame::Frame;
+use super::frame::{Frame, Place};
 use muster_bus::read::{ReadError, Start};
 use muster_bus::{Bus, StreamState};
 use muster_domain::time::Timestamp;
@@ -46,6 +46,14 @@ impl Epoch {
     /// The first part of every event id.
     pub(crate) const fn incarnation(&self) -> i64 {
         self.created.as_millis().div_euclid(1000)
+    }
+
+    /// A place in this log.
+    pub(crate) const fn place(&self, seq: u64) -> Place {
+        Place {
+            incarnation: self.incarnation(),
+            seq,
+        }
     }
 
     /// The sequence the next frame has at least.
