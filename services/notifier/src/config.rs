@@ -18,6 +18,8 @@ pub struct Config {
     pub http: http::Config,
     /// The live stream.
     pub stream: Stream,
+    /// Observers.
+    pub observers: Observers,
     /// Questions to the orchestrator.
     pub requests: Requests,
     /// Attempts and retries.
@@ -77,6 +79,20 @@ pub struct Stream {
     pub write_timeout: HumanDuration,
     /// Events kept for clients that are a little late.
     pub ring_events: usize,
+}
+
+/// Observers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Observers {
+    /// Registered at the same time.
+    pub max: usize,
+    /// Events that may wait for all of them together.
+    pub waiting_max: u64,
+    /// Between writes of their numbers.
+    pub save_every: HumanDuration,
+    /// For how long nothing may be heard of whoever serves an attachment.
+    pub attachment_lapses: HumanDuration,
 }
 
 /// Questions to the orchestrator.

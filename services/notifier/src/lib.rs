@@ -1,9 +1,10 @@
 //! The notifier: shows the log to programs as it grows, answers what is known of the fleet, and tells webhooks.
 //!
 //! It keeps no state of its own. What happened is in the log, what is known is asked of the orchestrator, and what was
-//! delivered to whom stands in the hub's ledger; so any number of notifiers may run, and each may be killed at any time.
+//! delivered to whom stands in the hub's ledger and among its observers; so any number of notifiers may run, and each may be killed at any time.
 //!
 //! - `stream`: the log as server-sent events, from any place of it, at each client's pace.
+//! - `observers`: registered wishes, told of what they missed and resumed where they left off.
 //! - `fleet`, `api`: REST over the orchestrator's answers.
 //! - `approvals`: what waits for an answer, and answers, signed with the token that their sender presents.
 //! - `webhook`: an outbox in the ledger, and one worker an endpoint that empties it.
@@ -13,6 +14,7 @@ mod api;
 mod approvals;
 mod config;
 mod fleet;
+mod observers;
 mod select;
 mod stream;
 mod webhook;
@@ -101,7 +103,10 @@ impl App {
             guard: guard.clone(),
             http: config.http.clone(),
         };
-        let routes = api::routes(streams, fleet).merge(approvals::routes(desk));
+        let observers = observers::start(&streams, &config.observers, &config.http, &context);
+        let routes = api::routes(streams, fleet)
+            .merge(approvals::routes(desk))
+            .merge(observers::routes(observers));
         let router = guard.protect(routes.merge(probes));
         stream::drop_stalled(&listener, config.stream.write_timeout.get());
         tracing::info!(address = %listener.local_addr()?, "listening");

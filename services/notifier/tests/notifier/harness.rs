@@ -11,12 +11,13 @@ use muster_notifier::{App, Config, SERVICE};
 use muster_runtime::config::{self, Sources};
 use muster_runtime::drain::Drain;
 use muster_runtime::service::Context;
-use muster_testkit::{TestServer, eventually, free_port};
+use muster_testkit::{Spawned, TestServer, eventually, free_port};
 use muster_wire::Envelope;
 use muster_wire::topology::{EVENTS, Sizing};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::value::{RawValue, to_raw_value};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
@@ -43,8 +44,24 @@ impl Hub {
 
     /// Ends the server, forgets everything it stored, and sets it up again.
     pub(crate) async fn recreate(&mut self) {
+        self.set_up_without("jetstream").await;
+    }
+
+    /// The same, with only the log forgotten.
+    pub(crate) async fn recreate_log(&mut self) {
+        let before = self.created_unix().await;
+        // Two logs of the same second would have the same name.
+        eventually(SOON, async || {
+            let now = muster_wire::time::from_system(SystemTime::now());
+            (now.as_millis().div_euclid(1000) > before).then_some(())
+        })
+        .await;
+        self.set_up_without("jetstream/$G/streams/EVENTS").await;
+    }
+
+    async fn set_up_without(&mut self, stored: &str) {
         self.server.stop().await;
-        std::fs::remove_dir_all(self.server.config().state_dir.join("jetstream")).unwrap();
+        std::fs::remove_dir_all(self.server.config().state_dir.join(stored)).unwrap();
         self.server.restart().await;
         eventually(SOON, async || {
             migrate(&self.bus, &self.sizing, Shrink::Refuse).await.map(Some)
@@ -190,8 +207,35 @@ impl Notifier {
         notifier
     }
 
+    /// One that runs as a process of its own, to be killed.
+    pub(crate) async fn spawned(hub: &Hub, settings: &[(&str, &str)]) -> (Self, Spawned) {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_muster-notifier"));
+        command
+            .arg("run")
+            .arg("--set")
+            .arg(format!("nats.url={}", hub.server.client_url()))
+            .arg("--set")
+            .arg(format!("http.listen={listen}"));
+        for (key, value) in settings {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        let process = Spawned::start(command);
+        let notifier = Self {
+            base: format!("http://{listen}"),
+            http: client(),
+            drain: Drain::new(),
+        };
+        ready(&notifier.base).await;
+        (notifier, process)
+    }
+
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.http.get(format!("{}{path}", self.base))
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &serde_json::Value) -> RequestBuilder {
+        self.http.post(format!("{}{path}", self.base)).json(body)
     }
 
     pub(crate) async fn stream(&self, query: &str) -> Sse {

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod harness;
+mod observers;
 mod receiver;
 mod rest;
 mod sse;
