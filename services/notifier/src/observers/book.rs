@@ -322,18 +322,18 @@ impl Book {
     pub(crate) async fn release(&self, observed: &Observed, claim: Uuid) {
         observed.detach(claim);
         let released = self
-            .change(observed, |record| {
-                if !record.is_claimed_by(claim) {
-                    return Err(BookError::Unknown(observed.id));
+            .change(observed, |record| match &record.claim {
+                Some(other) if other.id != claim => Err(BookError::Attached(other.since)),
+                Some(_) | None => {
+                    record.claim = None;
+                    record.renew(now());
+                    Ok(())
                 }
-                record.claim = None;
-                record.renew(now());
-                Ok(())
             })
             .await;
         match released {
-            // Whoever took it over keeps it.
-            Ok(()) | Err(BookError::Unknown(_)) => {}
+            // Whoever took it over keeps it; what is no more needs nothing.
+            Ok(()) | Err(BookError::Attached(_) | BookError::Unknown(_)) => {}
             Err(error) => tracing::warn!(observer = %observed.id, %error, "an observer's claim is left to lapse"),
         }
     }
