@@ -42,6 +42,7 @@ fn table() -> Vec<Row> {
             Alert { AlertKind: Raised, Cleared }
             Feedback { FeedbackKind: Annotated }
             Case { CaseKind: Created, Archived }
+            Experiment { ExperimentKind: Created, Started, Tagged, Concluded, Archived }
             WorkMemory { WorkMemoryKind: SubmitMemoryEvidence, ExtractMemoryCandidates, AdmitMemoryCandidate, PromoteMemory }
             WorkMemory { WorkMemoryKind: CompactMemory }
             MemoryCompaction { MemoryCompactionKind: CompactMemory, PressureChanged }

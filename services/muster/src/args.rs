@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Case(commands::case::Args),
     /// What sessions may spend before they are held
     Budget(commands::budget::Args),
+    /// Whether a change makes sessions cheaper, shorter or better
+    Experiment(commands::experiment::Args),
     /// Which tool calls may happen: rules in force, others in their place, and what they come to
     Policy(commands::policy::Args),
     /// Agents that keep failing, and when they may be run again

@@ -12,6 +12,7 @@ pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod effects;
 pub(crate) mod enroll;
+pub(crate) mod experiment;
 pub(crate) mod feedback;
 pub(crate) mod guards;
 pub(crate) mod handoff;
@@ -87,6 +88,7 @@ async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Feedback(args) => feedback::run(args, global).await,
         Command::Case(args) => case::run(args, global).await,
         Command::Budget(args) => budget::run(args, global).await,
+        Command::Experiment(args) => Box::pin(experiment::run(args, global)).await,
         Command::Policy(args) => Box::pin(policy::run(args, global)).await,
         Command::Circuit(args) => circuit::run(args, global).await,
         Command::Lease(args) => lease::run(args, global).await,

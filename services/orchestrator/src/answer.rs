@@ -10,6 +10,7 @@ mod delegations;
 mod detail;
 mod effects;
 mod evaluations;
+mod experiments;
 mod guards;
 mod holds;
 mod leases;
@@ -271,6 +272,21 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
         Operation::BudgetsList => read(body).and_then(|BudgetsListRequest {}| asked.reply(budgets::list(fleet))),
         Operation::BudgetsSet => return after(read(body).and_then(|request| budgets::set(asked, &request))),
         Operation::BudgetsRemove => return after(read(body).map(|request| budgets::remove(asked, request))),
+        Operation::ExperimentsCreate => {
+            return after(read(body).and_then(|request| experiments::create(asked, request)));
+        }
+        Operation::ExperimentsList => read(body).and_then(|request| asked.reply(experiments::list(fleet, &request)?)),
+        Operation::ExperimentsGet => read(body).and_then(|request| asked.reply(experiments::get(fleet, &request)?)),
+        Operation::ExperimentsStart => {
+            return after(read(body).and_then(|request| experiments::start(asked, &request)));
+        }
+        Operation::ExperimentsTag => return after(read(body).and_then(|request| experiments::tag(asked, &request))),
+        Operation::ExperimentsConclude => {
+            return after(read(body).and_then(|request| experiments::conclude(asked, request)));
+        }
+        Operation::ExperimentsArchive => {
+            return after(read(body).and_then(|request| experiments::archive(asked, &request)));
+        }
         Operation::AuditDigest => read(body).and_then(|request| asked.reply(digest(fleet, &request)?)),
     };
     Answer::Ready(ready.map_err(|error| failure(&error)))

@@ -11,6 +11,7 @@ use crate::circuit;
 use crate::context::ContextFact;
 use crate::delegation::DelegationFact;
 use crate::effect::EffectFact;
+use crate::experiment::ExperimentFact;
 use crate::family::{CircuitKind, EventType, RuntimeHostKind, StatusKind};
 use crate::fleet::SessionKey;
 use crate::hold;
@@ -52,6 +53,8 @@ pub enum Conclusion {
     Lease(LeaseFact),
     /// Of what is known of the work on a workspace.
     WorkMemory(Box<WorkMemoryFact>),
+    /// Of an experiment.
+    Experiment(Box<ExperimentFact>),
     /// Of the rules in force.
     Policy(PolicyFact),
     /// Of an order that hosts enforce.
@@ -168,6 +171,7 @@ impl Draft {
             Conclusion::Approval(fact) => fact.event_type(),
             Conclusion::Lease(fact) => fact.event_type(),
             Conclusion::WorkMemory(fact) => fact.event_type(),
+            Conclusion::Experiment(fact) => fact.event_type(),
             Conclusion::Policy(fact) => fact.event_type(),
             Conclusion::Hold(change) => change.event_type(),
             Conclusion::Budget(change) => change.event_type(),
@@ -212,6 +216,10 @@ impl Draft {
                 &own
             }
             Conclusion::Review(fact) => {
+                own = fact.identity();
+                &own
+            }
+            Conclusion::Experiment(fact) => {
                 own = fact.identity();
                 &own
             }

@@ -437,6 +437,8 @@ pub enum Decision {
     Lease(Box<LeaseFact>),
     /// Of what is known of the work on a workspace.
     WorkMemory(Box<crate::work_memory::WorkMemoryFact>),
+    /// Of an experiment.
+    Experiment(Box<crate::experiment::ExperimentFact>),
     /// Of the rules in force.
     Policy(PolicyFact),
     /// Of an order that hosts enforce.

@@ -122,6 +122,7 @@ families! {
     Hold(HoldKind) = "runtime"."hold", Orchestrator;
     Budget(BudgetKind) = "runtime"."budget", Orchestrator;
     Policy(PolicyKind) = "runtime"."policy", Orchestrator;
+    Experiment(ExperimentKind) = "runtime"."experiment", Orchestrator;
     Message(MessageKind) = "runtime"."message", Orchestrator;
     RuntimeHost(RuntimeHostKind) = "runtime"."host", Orchestrator;
     Alert(AlertKind) = "runtime"."alert", Orchestrator;

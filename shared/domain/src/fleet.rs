@@ -15,6 +15,7 @@ use crate::budget::{self, Budgets};
 use crate::circuit::Circuits;
 use crate::delegation::Delegations;
 use crate::effect::Effects;
+use crate::experiment::Experiments;
 use crate::fact::{Decision, Fact, Hook, HookBody, Moment, Recorded, TurnFact};
 use crate::family::{Family, Owner};
 use crate::hold::Holds;
@@ -147,6 +148,7 @@ pub struct Fleet {
     work_memories: WorkMemories,
     #[serde(default)]
     reviews: Reviews,
+    experiments: Experiments,
 }
 
 impl Fleet {
@@ -178,6 +180,7 @@ impl Fleet {
             evaluations: Evaluations::default(),
             work_memories: WorkMemories::default(),
             reviews: Reviews::default(),
+            experiments: Experiments::default(),
         }
     }
 
@@ -302,6 +305,7 @@ impl Fleet {
                 self.reviews.fold(fact, recorded.at);
                 Applied::Changed
             }
+            Decision::Experiment(fact) => self.experiments.fold(recorded, fact),
             Decision::Approval(fact) => self.approval(recorded, fact),
             Decision::Delegation(fact) => {
                 self.delegations.fold(fact, recorded.at);
@@ -441,6 +445,7 @@ impl Fleet {
         while let Some(key) = self.agenda.next_burial(self.now) {
             if let Some(session) = self.sessions.remove(&key) {
                 self.alerts.forget(&key, &session);
+                self.experiments.forget(&key, &session);
             }
             self.budgets.forget(&key);
             self.reviews.forget(&key);

@@ -70,6 +70,10 @@ id! {
     DelegationId
 }
 id! {
+    /// One experiment: derived from the request that planned it.
+    ExperimentId
+}
+id! {
     /// One running orchestrator.
     InstanceId
 }

@@ -17,6 +17,7 @@
 //! - [`message`]: what sessions and operators tell and ask one another.
 //! - [`work_memory`]: what is known of the work on a workspace, beyond one session.
 //! - [`memory`]: how full a context is, and from when on that matters.
+//! - [`experiment`]: whether a change makes sessions cheaper, shorter or better.
 //! - [`alert`]: what somebody should look at, and until when.
 //! - [`review`]: what people and agents think of sessions, and what comes of it.
 //! - [`audit`]: the same log counted a second way.
@@ -36,6 +37,7 @@ pub mod delegation;
 pub mod digest;
 pub mod due;
 pub mod effect;
+pub mod experiment;
 pub mod fact;
 pub mod family;
 pub mod fleet;

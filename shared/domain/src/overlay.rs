@@ -124,8 +124,8 @@ impl Overlay {
             Conclusion::WorkMemory(fact) => return self.work_memories.published(id, fact),
             Conclusion::Review(fact) => return self.reviews.published(id, fact),
             Conclusion::Effect(fact) => return self.effects.published(id, draft, fact),
-            // It travels with the change of state that it explains.
-            Conclusion::SessionLost { .. } => return,
+            // One travels with the change of state that it explains. Of the others' steps the first that is folded counts.
+            Conclusion::SessionLost { .. } | Conclusion::Experiment(_) => return,
             Conclusion::HostAdded | Conclusion::HostReturned => HostState::Present,
             Conclusion::HostLost => HostState::Lost,
         };

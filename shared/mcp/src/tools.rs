@@ -103,6 +103,46 @@ const FURTHER: &[Tool] = &[
         does: Does::AlertsCheck,
     },
     Tool {
+        name: "kaizen_exp_new",
+        description: "Plan a comparison of sessions with a change to those without.",
+        does: Does::Operation(Operation::ExperimentsCreate),
+    },
+    Tool {
+        name: "kaizen_exp_list",
+        description: "Experiments, the latest first.",
+        does: Does::Operation(Operation::ExperimentsList),
+    },
+    Tool {
+        name: "kaizen_exp_status",
+        description: "How far an experiment is.",
+        does: Does::Operation(Operation::ExperimentsGet),
+    },
+    Tool {
+        name: "kaizen_exp_start",
+        description: "Have sessions that begin from now on count.",
+        does: Does::Operation(Operation::ExperimentsStart),
+    },
+    Tool {
+        name: "kaizen_exp_tag",
+        description: "Put a session on a side of an experiment.",
+        does: Does::Operation(Operation::ExperimentsTag),
+    },
+    Tool {
+        name: "kaizen_exp_report",
+        description: "The figures of an experiment, and what may be said of them.",
+        does: Does::Operation(Operation::ExperimentsGet),
+    },
+    Tool {
+        name: "kaizen_exp_conclude",
+        description: "Make an experiment's figures final.",
+        does: Does::Operation(Operation::ExperimentsConclude),
+    },
+    Tool {
+        name: "kaizen_exp_archive",
+        description: "Take an experiment out of the way.",
+        does: Does::Operation(Operation::ExperimentsArchive),
+    },
+    Tool {
         name: "get_session_span_tree",
         description: "The turns of one session as trees of spans, with the cost of each subtree.",
         does: Does::SpanTree,

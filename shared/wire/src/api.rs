@@ -15,6 +15,7 @@ mod delegation;
 mod detail;
 mod effect;
 mod evaluation;
+mod experiment;
 mod guard;
 mod hold;
 mod lease;
@@ -55,6 +56,11 @@ pub use effect::{
     SessionsControlRequest, SessionsModelRequest, SessionsSpawnRequest, StagedOutcome, StagedWrite,
 };
 pub use evaluation::{CheckpointAnswer, CheckpointRequest, ContextCheckRequest, ContextChecked};
+pub use experiment::{
+    ArmRow, ConcludedRow, ExperimentAnswer, ExperimentReport, ExperimentRequest, ExperimentRow,
+    ExperimentsConcludeRequest, ExperimentsCreateRequest, ExperimentsList, ExperimentsListRequest,
+    ExperimentsTagRequest,
+};
 pub use guard::{
     EscalationsClearRequest, EscalationsSetRequest, GatesReplaceRequest, GatesRequest, GatesSeedRequest,
     GatesSetStatusRequest, GuardsAnswer, GuardsListRequest, GuardsRow,

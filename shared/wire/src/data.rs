@@ -11,6 +11,7 @@ pub mod continuity;
 pub mod delegation;
 pub mod effect;
 pub mod evaluation;
+pub mod experiment;
 pub mod hold;
 pub mod hook;
 pub mod host;
@@ -47,6 +48,8 @@ payloads! {
     circuit::CircuitOpened, circuit::CircuitHalfOpened, circuit::CircuitClosed,
     delegation::DelegationQueued, delegation::DelegationChanged, delegation::DelegationRefused,
     effect::EffectRequested, effect::EffectWithdrawn, effect::EffectReceipt,
+    experiment::ExperimentCreated, experiment::ExperimentStepped, experiment::ExperimentTagged,
+    experiment::ExperimentConcluded,
     evaluation::ContextEvaluated, evaluation::CheckpointEvaluated,
     lease::LeaseChanged,
     message::MessageSent, message::MessageDelivered, message::MessageAcked, message::MessageAnswered,

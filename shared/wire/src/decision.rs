@@ -8,6 +8,7 @@ use crate::data::circuit::{CircuitClosed, CircuitHalfOpened, CircuitOpened};
 use crate::data::delegation::{DelegationChanged, DelegationQueued, DelegationRefused};
 use crate::data::effect::{EffectRequested, EffectWithdrawn};
 use crate::data::evaluation::{CheckpointEvaluated, ContextEvaluated};
+use crate::data::experiment;
 use crate::data::hold::{HoldConfirmed, HoldReleased, HoldSet};
 use crate::data::lease::LeaseChanged;
 use crate::data::memory::{MemoryCompacted, PressureChanged};
@@ -182,6 +183,7 @@ fn data(draft: &Draft, runtime: RuntimeMetadata) -> RawData {
         Conclusion::Message(fact) => message::encode(runtime, fact),
         Conclusion::WorkMemory(fact) => work_memory::encode(runtime, *fact),
         Conclusion::Review(fact) => review::encode(runtime, *fact),
+        Conclusion::Experiment(fact) => experiment::encode(runtime, *fact),
         Conclusion::Effect(EffectFact::Requested(order)) => EffectRequested::new(runtime, *order).to_raw(),
         Conclusion::Effect(EffectFact::Withdrawn { id, reason }) => EffectWithdrawn {
             runtime,

@@ -80,6 +80,9 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         EventType::Case(kind) => {
             data::review::case(*kind, data).map(|fact| Fact::Decision(Decision::Review(Box::new(fact))))
         }
+        EventType::Experiment(kind) => {
+            data::experiment::decode(*kind, data).map(|fact| Fact::Decision(Decision::Experiment(Box::new(fact))))
+        }
         EventType::Circuit(kind) => decision::circuit(*kind, data).map(Fact::Decision),
         EventType::Alert(kind) => decision::alert(*kind, data).map(Fact::Decision),
         EventType::Checkpoint(kind) => decision::checkpoint(*kind, data).map(Fact::Decision),

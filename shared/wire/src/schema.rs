@@ -8,6 +8,7 @@ mod approvals;
 mod delegations;
 mod effects;
 mod evaluation;
+mod experiments;
 mod holds;
 mod leases;
 mod messages;
@@ -49,6 +50,13 @@ const REQUESTS: &[(Operation, Write)] = &[
     (Operation::BudgetsList, nothing),
     (Operation::BudgetsSet, holds::budgets_set),
     (Operation::BudgetsRemove, holds::budgets_remove),
+    (Operation::ExperimentsCreate, experiments::create),
+    (Operation::ExperimentsList, experiments::list),
+    (Operation::ExperimentsGet, experiments::one),
+    (Operation::ExperimentsStart, experiments::one),
+    (Operation::ExperimentsTag, experiments::tag),
+    (Operation::ExperimentsConclude, experiments::conclude),
+    (Operation::ExperimentsArchive, experiments::one),
     (Operation::PolicyShow, nothing),
     (Operation::PolicyActivate, policy::policy_activate),
     (Operation::PolicyCheck, policy::policy_check),

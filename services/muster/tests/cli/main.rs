@@ -4,6 +4,7 @@
 mod answering;
 mod asking;
 mod demo;
+mod experiments;
 mod leases;
 mod mcp;
 mod messages;

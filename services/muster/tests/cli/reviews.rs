@@ -34,7 +34,10 @@ async fn sessions_are_judged_and_kept_by_command() {
     assert!(run(&["case", "mine"]).0.contains("no session deserves"));
     run(&["feedback", "add", "s1", "--score", "2"]);
     let (mined, _) = run(&["case", "mine", "--since", "1h"]);
-    assert!(mined.contains("s1") && mined.contains("1 said that it went wrong"), "{mined}");
+    assert!(
+        mined.contains("s1") && mined.contains("1 said that it went wrong"),
+        "{mined}"
+    );
     let (created, ok) = run(&["case", "create", "s1", "it lost its way", "--label", "bad"]);
     assert!(ok, "{created}");
     assert_eq!(created, "1: open\n");

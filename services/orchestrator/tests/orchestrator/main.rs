@@ -8,6 +8,7 @@ mod delegations;
 mod edge;
 mod effects;
 mod evaluations;
+mod experiments;
 mod guards;
 mod holds;
 mod host;

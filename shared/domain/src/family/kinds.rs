@@ -231,6 +231,12 @@ closed! {
     BudgetKind { Set = "set", Removed = "removed", Warned = "warned", Exceeded = "exceeded" }
 }
 closed! {
+    /// Comparisons of sessions.
+    ExperimentKind {
+        Created = "created", Started = "started", Tagged = "tagged", Concluded = "concluded", Archived = "archived",
+    }
+}
+closed! {
     /// Policy.
     PolicyKind { Activated = "activated" }
 }

@@ -8,6 +8,7 @@ use crate::budget::Budgets;
 use crate::circuit::Circuits;
 use crate::delegation::Delegations;
 use crate::effect::Effects;
+use crate::experiment::Experiments;
 use crate::hold::Holds;
 use crate::host::Host;
 use crate::ids::ProducerId;
@@ -148,6 +149,11 @@ impl Fleet {
     /// What people and agents think of sessions.
     pub const fn reviews(&self) -> &Reviews {
         &self.reviews
+    }
+
+    /// Comparisons of sessions with a change to those without.
+    pub const fn experiments(&self) -> &Experiments {
+        &self.experiments
     }
 
     /// The rules in force.

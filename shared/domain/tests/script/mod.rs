@@ -358,6 +358,7 @@ impl Script {
                 Conclusion::Review(fact) => Decision::Review(fact),
                 Conclusion::Context(fact) => Decision::Context(fact),
                 Conclusion::Checkpoint(fact) => Decision::Checkpoint(fact),
+                Conclusion::Experiment(fact) => Decision::Experiment(fact),
             };
             let session = draft.session.as_ref().map(SessionId::as_str);
             let event = event(0, HOST, session, Fact::Decision(decision));

@@ -1,5 +1,6 @@
 mod decisions;
 mod effects;
+mod experiments;
 mod messages;
 mod review;
 mod work_memory;
@@ -30,6 +31,7 @@ fn requests() -> Vec<Full> {
         effects::requests(),
         messages::requests(),
         review::requests(),
+        experiments::requests(),
         work_memory::requests(),
     ];
     all.into_iter().flatten().collect()

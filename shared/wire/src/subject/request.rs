@@ -249,6 +249,20 @@ operations! {
     BudgetsSet = "budgets"."set", Operator, tool "budget_set", cli "budget set";
     /// Ends a budget.
     BudgetsRemove = "budgets"."remove", Operator, tool "budget_remove", cli "budget remove";
+    /// Plans a comparison of sessions with a change to those without.
+    ExperimentsCreate = "experiments"."create", Operator, tool "experiment_create", cli "experiment new";
+    /// Experiments, the latest first.
+    ExperimentsList = "experiments"."list", Viewer, tool "experiment_list", cli "experiment list";
+    /// One experiment, with its figures so far.
+    ExperimentsGet = "experiments"."get", Viewer, tool "experiment_get", cli "experiment show";
+    /// Has sessions that begin from now on count.
+    ExperimentsStart = "experiments"."start", Operator, tool "experiment_start", cli "experiment start";
+    /// Puts a session on a side of an experiment.
+    ExperimentsTag = "experiments"."tag", Agent, tool "experiment_tag", cli "experiment tag";
+    /// Makes an experiment's figures final.
+    ExperimentsConclude = "experiments"."conclude", Operator, tool "experiment_conclude", cli "experiment conclude";
+    /// Takes an experiment out of the way.
+    ExperimentsArchive = "experiments"."archive", Operator, tool "experiment_archive", cli "experiment archive";
 }
 
 impl fmt::Display for Operation {
