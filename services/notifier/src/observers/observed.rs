@@ -186,11 +186,12 @@ impl Observed {
         lapsed
     }
 
-    /// Whether it is time to write: while somebody is attached whenever the numbers changed, and at least each `alive`;
-    /// otherwise when they changed and were not written for `idle`.
+    /// Whether it is time to write: while somebody is attached whenever the numbers changed, and at least each `alive` and
+    /// well before it would expire; otherwise when they changed and were not written for `idle`.
     pub(crate) fn is_due(&self, alive: Duration, idle: Duration) -> bool {
         let state = self.state();
         let since = state.heard.elapsed();
+        let alive = alive.min(state.record.wish.lifetime() / 3);
         let changed = || state.account.counters() != state.record.counters;
         match state.here {
             Some(here) => state.record.is_claimed_by(here) && (since >= alive || changed()),

@@ -95,13 +95,13 @@ impl Record {
         self.expires = Timestamp::from_millis(now.as_millis().saturating_add(span));
     }
 
-    /// How long the hub keeps it if nobody comes by.
+    /// How long the hub keeps it if nobody comes by, in whole seconds, as the hub counts.
     pub(crate) fn time_left(&self, now: Timestamp) -> Duration {
         if self.unregistered {
             return UNREGISTERED_FOR;
         }
         let left = self.expires.as_millis().saturating_sub(now.as_millis());
-        Duration::from_millis(u64::try_from(left).unwrap_or_default())
+        Duration::from_secs(u64::try_from(left).unwrap_or_default().div_ceil(1000))
     }
 
     pub(crate) fn is_claimed_by(&self, claim: Uuid) -> bool {

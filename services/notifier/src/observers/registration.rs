@@ -11,6 +11,8 @@ const CAPACITY: u32 = 1024;
 const CAPACITY_MAX: u32 = 65_536;
 /// How long an observer is kept that nobody attaches to, where nothing else is asked for, and at most: as events are.
 const LIFETIME: Duration = Duration::from_hours(24);
+/// Shorter, and one that is attached might not be renewed in time.
+const LIFETIME_MIN: Duration = Duration::from_secs(5);
 const LIFETIME_MAX: Duration = Duration::from_hours(14 * 24);
 /// Characters of a name, an owner, a request's id.
 const TEXT_MAX: usize = 128;
@@ -45,7 +47,7 @@ pub(crate) enum WishError {
     Both,
     #[error("capacity is 1 to {CAPACITY_MAX} events, not {0}")]
     Capacity(u32),
-    #[error("expires_in_seconds is 1 to {max}, not {given}", max = LIFETIME_MAX.as_secs())]
+    #[error("expires_in_seconds is {} to {}, not {given}", LIFETIME_MIN.as_secs(), LIFETIME_MAX.as_secs())]
     Lifetime { given: u64 },
     #[error("{0} has 1 to {TEXT_MAX} characters")]
     Text(&'static str),
@@ -129,7 +131,7 @@ impl Wish {
         if !(1..=CAPACITY_MAX).contains(&self.capacity) {
             return Err(WishError::Capacity(self.capacity));
         }
-        if !(1..=LIFETIME_MAX.as_secs()).contains(&self.expires_in_seconds) {
+        if !(LIFETIME_MIN.as_secs()..=LIFETIME_MAX.as_secs()).contains(&self.expires_in_seconds) {
             return Err(WishError::Lifetime {
                 given: self.expires_in_seconds,
             });
@@ -211,7 +213,7 @@ mod tests {
             (json!({"categories": ["file"], "family": "process.file"}), "not both"),
             (json!({"capacity": 0}), "1 to 65536"),
             (json!({"capacity": 65_537}), "1 to 65536"),
-            (json!({"expires_in_seconds": 0}), "1209600"),
+            (json!({"expires_in_seconds": 4}), "5 to 1209600"),
             (json!({"expires_in_seconds": 1_209_601}), "1209600"),
             (json!({"name": ""}), "name has 1 to 128"),
             (json!({"request_id": "x".repeat(129)}), "request_id"),
