@@ -16,6 +16,7 @@ mod hub;
 mod load;
 mod policy;
 mod request;
+mod search;
 mod stream;
 mod table;
 
@@ -31,13 +32,14 @@ async fn main() {
     {
         return request::respond(url, bytes.parse().expect("a number of bytes")).await;
     }
-    let all: [(&str, Measure); 8] = [
+    let all: [(&str, Measure); 9] = [
         ("hook", || Box::pin(hook::rows())),
         ("drain", || Box::pin(drain::rows())),
         ("http", || Box::pin(http::rows())),
         ("fold", || Box::pin(fold::rows())),
         ("policy", || Box::pin(async { policy::rows() })),
         ("request", || Box::pin(request::rows())),
+        ("search", || Box::pin(search::rows())),
         ("stream", || Box::pin(stream::rows())),
         ("answer", || Box::pin(answer::rows())),
     ];

@@ -54,6 +54,12 @@ pub(crate) enum Command {
     Message(commands::message::Args),
     /// What hosts are told to do for their sessions, and what became of it
     Effects(commands::effects::Args),
+    /// Find words in prompts, tool calls, messages of agents, and errors
+    Search(commands::search::Args),
+    /// Sessions added up: by state, agent, model and host
+    Summary(commands::summary::Args),
+    /// Hot files, slow tools, sinks of tokens, and agents that fail most
+    Metrics(commands::summary::MetricsArgs),
     /// How long turns take, how they end, what they use
     Stats(commands::stats::Args),
     /// What somebody should look at: sessions that are stuck, wait, fail, or cost too much

@@ -25,10 +25,12 @@ pub(crate) mod migrate;
 pub(crate) mod policy;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod search;
 mod selection;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod stats;
+pub(crate) mod summary;
 pub(crate) mod tail;
 pub(crate) mod up;
 
@@ -75,6 +77,9 @@ async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Session(args) => session::run(args, global).await,
         Command::Message(args) => message::run(args, global).await,
         Command::Effects(args) => effects::run(args, global).await,
+        Command::Search(args) => search::run(args, global).await,
+        Command::Summary(args) => summary::run(args, global).await,
+        Command::Metrics(args) => summary::metrics(args, global).await,
         Command::Stats(args) => stats::run(args, global).await,
         Command::Alerts(args) => alerts::run(args, global).await,
         Command::Approvals(args) => approvals::run(args, global).await,

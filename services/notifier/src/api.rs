@@ -11,7 +11,9 @@ use bytes::Bytes;
 use muster_domain::names::{AgentName, HostName, SessionId};
 use muster_domain::time::Timestamp;
 use muster_runtime::http::Problem;
-use muster_wire::api::{AlertsListRequest, Cursor, HostsListRequest, SessionDetailRequest, SessionsListRequest};
+use muster_wire::api::{
+    AlertsListRequest, Cursor, HostsListRequest, SessionDetailRequest, SessionsListRequest, SessionsSearchRequest,
+};
 use muster_wire::subject::Operation;
 use muster_wire::time;
 use serde::Deserialize;
@@ -29,6 +31,7 @@ pub(crate) fn routes(streams: Streams, fleet: Fleet) -> Router {
         .route("/api/v1/sessions/{id}", get(session))
         .route("/api/v1/hosts", get(hosts))
         .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/search", get(search))
         .with_state(fleet)
         .merge(
             Router::new()
@@ -49,6 +52,7 @@ async fn index() -> Json<serde_json::Value> {
             "session": "/api/v1/sessions/{id}{?host,after_seq,limit}",
             "hosts": "/api/v1/hosts{?limit,cursor}",
             "alerts": "/api/v1/alerts{?state,rule,severity,host,session,since,limit}",
+            "search": "/api/v1/search{?query,since,agent,kind,host,session,limit}",
             "approvals": "/api/v1/approvals{?state,host,session,limit,cursor}",
             "approval": "/api/v1/approvals/{id}",
             "observers": "/api/v1/observers{?limit,cursor}",
@@ -158,6 +162,33 @@ async fn alerts(State(fleet): State<Fleet>, query: Asked<AlertsQuery>) -> Result
         limit: parse("limit", query.limit)?,
     };
     Ok(forward(&fleet, Operation::AlertsList, &request).await)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SearchQuery {
+    query: String,
+    since: Option<String>,
+    agent: Option<String>,
+    kind: Option<String>,
+    host: Option<String>,
+    session: Option<String>,
+    limit: Option<String>,
+}
+
+async fn search(State(fleet): State<Fleet>, query: Asked<SearchQuery>) -> Result<Response, Problem> {
+    let query = understood(query)?;
+    let now = time::from_system(SystemTime::now());
+    let request = SessionsSearchRequest {
+        query: query.query,
+        since: query.since.as_deref().map(|text| since(text, now)).transpose()?,
+        agent: parse::<AgentName>("agent", query.agent)?,
+        kind: named("kind", query.kind)?,
+        host: parse::<HostName>("host", query.host)?,
+        session: parse::<SessionId>("session", query.session)?,
+        limit: parse("limit", query.limit)?,
+    };
+    Ok(forward(&fleet, Operation::SessionsSearch, &request).await)
 }
 
 fn since(text: &str, now: Timestamp) -> Result<Timestamp, Problem> {

@@ -20,9 +20,11 @@ mod memory;
 mod messages;
 mod page;
 mod policy;
+mod query;
 mod recall;
 mod reviews;
 
+use crate::index::Question;
 use bytes::Bytes;
 use detail::Wanted;
 pub(crate) use messages::{Waits, nothing};
@@ -73,6 +75,8 @@ pub(crate) enum Answer {
     Ready(Reply),
     /// It takes time, and the state no more.
     Detail(Box<Wanted>),
+    /// It is to be looked up in the index.
+    Indexed(Box<Question>),
     /// Something is to be decided first.
     After(After),
     /// There is nothing yet, and the asker waits for it.
@@ -166,6 +170,12 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
             Ok(wanted) => return Answer::Detail(Box::new(wanted)),
             Err(error) => Err(error),
         },
+        Operation::SessionsQuery => read(body).and_then(|request| asked.reply(query::query(asked, &request)?)),
+        Operation::SessionsSummary => {
+            read(body).and_then(|request| asked.reply(query::summary(fleet, asked.now, &request)?))
+        }
+        Operation::SessionsSearch => return indexed(read(body).and_then(|request| query::search(asked, &request))),
+        Operation::SessionsMetrics => return indexed(read(body).and_then(|request| query::metrics(asked, &request))),
         Operation::HostsList => read(body).and_then(|request| asked.reply(lists::hosts(fleet, &request))),
         Operation::PolicyShow => read(body).and_then(|request| asked.reply(policy::show(fleet, request))),
         Operation::PolicyActivate => return after(read(body).and_then(|request| policy::activate(asked, request))),
@@ -335,6 +345,12 @@ fn after(decided: Result<After, ApiError>) -> Answer {
     decided.map_or_else(|error| Answer::Ready(Err(failure(&error))), Answer::After)
 }
 
+/// What is to be looked up before there is an answer.
+fn indexed(question: Result<Question, ApiError>) -> Answer {
+    let looked_up = |question| Answer::Indexed(Box::new(question));
+    question.map_or_else(|error| Answer::Ready(Err(failure(&error))), looked_up)
+}
+
 fn encode_classed<T: Serialize>(at: Position, class: RetryClass, body: T) -> Result<Bytes, ApiError> {
     encode(&api::Reply::classed(at, class, body))
 }
@@ -343,7 +359,7 @@ fn encode_at<T: Serialize>(at: Position, body: T) -> Result<Bytes, ApiError> {
     encode(&api::Reply::new(at, body))
 }
 
-fn encode(reply: &impl Serialize) -> Result<Bytes, ApiError> {
+pub(crate) fn encode(reply: &impl Serialize) -> Result<Bytes, ApiError> {
     serde_json::to_vec(reply)
         .map(Bytes::from)
         .map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))

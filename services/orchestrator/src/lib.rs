@@ -2,7 +2,7 @@
 //!
 //! Its parts hand everything they learn to one loop: the reader follows the log, presence follows the hosts' keys, the
 //! candidate campaigns and writes, the service takes requests while this instance leads. The loop owns the state; nobody
-//! else touches it.
+//! else touches it. Beside it the log is drawn into an index, which search and metrics are answered from.
 #![deny(missing_docs)]
 
 mod answer;
@@ -13,6 +13,7 @@ mod control;
 mod edge;
 mod election;
 mod inbox;
+mod index;
 mod leadership;
 mod mcp;
 mod meters;
@@ -118,13 +119,15 @@ async fn start(config: Config, key: Key, context: &Context) -> anyhow::Result<Bu
     connection::check_sync(&config, context).await;
     let secret = migrate::decision_secret(&bus).await;
     let secret = secret.context("reading the secret of decision ids")?;
-    let store = Store::open(config.state_dir()?, &bus)?;
+    let state_dir = config.state_dir()?;
+    let store = Store::open(state_dir.clone(), &bus)?;
 
     let drain = &context.drain;
     let (inputs, inbox) = mpsc::channel(INPUTS_WAITING);
     let (caught_up, catching_up) = watch::channel(None);
     let instance = InstanceId::from_uuid(Uuid::now_v7());
     let (projector, writer) = Projector::new();
+    let (searcher, drawer) = index::index(&state_dir, drain);
     let parts = Parts {
         control: Control::new(Fleet::new(config.fleet()), context.instance.clone(), secret),
         keeper: Keeper::new(store.clone(), bus.clone(), drain.clone(), config.state.clone()),
@@ -135,6 +138,7 @@ async fn start(config: Config, key: Key, context: &Context) -> anyhow::Result<Bu
         door: Door::new(Judge::new(key)),
         caught_up,
         projector,
+        searcher,
     };
     let candidate = Candidate {
         bus: bus.clone(),
@@ -154,6 +158,8 @@ async fn start(config: Config, key: Key, context: &Context) -> anyhow::Result<Bu
     let presence = sources::follow_presence(bus.clone(), inputs, drain.clone());
     drain.part("log", log);
     drain.part("presence", presence);
+    let drawing = drawer.run(bus.clone(), context.health.condition("index"), context.metrics.clone());
+    drain.part("index", drawing);
     drain.part("leadership", candidate.run(drain.clone()));
     let edge = writer.run(
         bus.bucket(&topology::EDGE),

@@ -7,6 +7,7 @@ use crate::control::{Control, TooLarge};
 use crate::edge::Projector;
 use crate::election::now;
 use crate::inbox::{Event, Input, Landed};
+use crate::index::Searcher;
 use crate::meters::Meters;
 use crate::parked::Parked;
 use crate::snapshot::Keeper;
@@ -49,6 +50,8 @@ pub(crate) struct Parts {
     pub(crate) caught_up: watch::Sender<Option<Timestamp>>,
     /// What hosts shall enforce.
     pub(crate) projector: Projector,
+    /// What can be searched.
+    pub(crate) searcher: Searcher,
 }
 
 /// What the loop knows of the log.
@@ -308,6 +311,11 @@ impl Loop {
             Answer::Detail(wanted) => {
                 let bus = self.parts.bus.clone();
                 let answering = async move { respond(incoming, wanted.complete(&bus).await).await };
+                self.parts.context.drain.tracker().spawn(answering);
+            }
+            Answer::Indexed(question) => {
+                let searcher = self.parts.searcher.clone();
+                let answering = async move { respond(incoming, searcher.answer(*question).await).await };
                 self.parts.context.drain.tracker().spawn(answering);
             }
             Answer::After(after) => self.decide(incoming, after),

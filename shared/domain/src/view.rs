@@ -5,10 +5,12 @@
 
 mod span;
 mod stats;
+mod summary;
 mod turn;
 
 pub use span::{Outcome, SpanKind, SpanView, Totals};
 pub use stats::{Covered, Spread, TurnFilter, TurnStats, turn_stats};
+pub use summary::{Sum, Summary, summary};
 pub(crate) use turn::failed;
 pub use turn::{TurnView, turns};
 

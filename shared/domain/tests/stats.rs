@@ -4,7 +4,7 @@ mod script;
 
 use muster_domain::fact::{Fact, TurnFact};
 use muster_domain::names::SessionId;
-use muster_domain::view::{TurnFilter, turn_stats};
+use muster_domain::view::{TurnFilter, summary, turn_stats};
 use script::*;
 
 fn turn(script: &mut Script, n: u32, seconds: i64, ok: bool) {
@@ -128,4 +128,28 @@ fn only_what_is_asked_for_is_added_up() {
         }),
         0
     );
+}
+
+#[test]
+fn sessions_are_added_up_by_state_agent_model_and_host() {
+    let mut script = Script::new();
+    script.turn(TurnFact::ModelChanged {
+        model: "opus".to_owned(),
+    });
+    script.turn(turn_ended("r1", 0, true, 250_000));
+    script.on("p1", prompt()).on("p1", fail("Bash", "c1"));
+    script.tell(event(0, "web-02", Some("s2"), Fact::Noted));
+    let all = summary(&script.fleet, |_, _| true);
+    assert_eq!(
+        (all.total.sessions, all.total.tool_calls, all.total.failures),
+        (2, 1, 1)
+    );
+    assert_eq!((all.total.tokens.total(), all.total.cost_micros), (15, Some(250_000)));
+    assert_eq!(all.states.values().sum::<u64>(), 2);
+    assert_eq!(all.models["opus"].sessions, 1);
+    assert_eq!((all.hosts[HOST].turns, all.hosts["web-02"].turns), (2, 0));
+    assert_eq!(all.tools["Bash"], 3, "two were printed, one was told");
+    let one = summary(&script.fleet, |key, _| key.host.as_str() == "web-02");
+    assert_eq!((one.total.sessions, one.total.cost_micros), (1, None));
+    assert!(one.models.is_empty() && one.tools.is_empty());
 }

@@ -93,6 +93,26 @@ const FURTHER: &[Tool] = &[
         does: Does::Operation(Operation::SessionsDetail),
     },
     Tool {
+        name: "kaizen_query",
+        description: "Sessions that a query names, as in `agent=codex errors>2 last_seen>=24h`.",
+        does: Does::Operation(Operation::SessionsQuery),
+    },
+    Tool {
+        name: "kaizen_search_sessions",
+        description: "Prompts, tool calls, messages and errors that have these words, best match first.",
+        does: Does::Operation(Operation::SessionsSearch),
+    },
+    Tool {
+        name: "kaizen_summary",
+        description: "Sessions added up: by state, agent, model and host, with tokens, dollars and tools.",
+        does: Does::Operation(Operation::SessionsSummary),
+    },
+    Tool {
+        name: "kaizen_metrics",
+        description: "Hot files, slow tools, sinks of tokens, and agents that fail most.",
+        does: Does::Operation(Operation::SessionsMetrics),
+    },
+    Tool {
         name: "kaizen_ingest_hook",
         description: "Report a hook of another agent (cursor, claude, openclaw, vibe), as it wrote it.",
         does: Does::IngestHook,

@@ -23,7 +23,9 @@ mod list;
 mod memory;
 mod message;
 mod policy;
+mod query;
 mod review;
+mod search;
 mod stats;
 mod work_memory;
 
@@ -95,6 +97,11 @@ pub use review::{
     FileRow, FilesListRequest, ProposalRow,
 };
 
+pub use query::{Place, SessionsFound, SessionsQueryRequest, SessionsSummary, SessionsSummaryRequest, Share, Sum};
+pub use search::{
+    FailingAgent, Hit, HotFile, Indexed, SessionsHits, SessionsMetrics, SessionsMetricsRequest, SessionsSearchRequest,
+    SlowTool, TokenSink,
+};
 pub use stats::{Cost, Covered, ModelTurns, Spread, ToolCalls, TurnsStats, TurnsStatsRequest};
 
 pub use work_memory::{

@@ -9,6 +9,7 @@ mod summary;
 mod turn;
 mod work;
 
+pub(crate) use hook::error;
 pub use hook::known as moment;
 
 use crate::data;

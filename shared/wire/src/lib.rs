@@ -7,6 +7,7 @@
 //! - [`subject`]: [`Subject`] can be published to, [`Filter`] can be subscribed to; nothing else spells a subject.
 //! - [`envelope`]: the CloudEvents envelope around every event.
 //! - [`decode`]: envelopes into the domain's facts; [`data`]: payloads that muster writes itself.
+//! - [`words`]: what events say to a reader, for search.
 //! - [`agent_call`]: which subagent a tool call starts, read alike by host and hub.
 //! - [`incoming`] and [`stream`]: what agents say, as hooks and as printed lines.
 //! - [`frame`]: ingest's socket; [`api`]: requests to the orchestrator and their answers; [`schema`]: those requests, for programs.
@@ -37,6 +38,7 @@ mod text;
 pub mod time;
 pub mod token;
 pub mod topology;
+pub mod words;
 
 pub use envelope::{Envelope, RawData};
 pub use subject::{Filter, Request, Subject};

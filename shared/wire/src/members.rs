@@ -47,6 +47,7 @@ fields! {
     Duration = "duration_ms" | "durationMs";
     Text = "prompt" | "userPrompt" | "initialPrompt";
     SubmittedPrompt = "submitted_prompt";
+    LastMessage = "last_assistant_message" | "lastAssistantMessage" | "last-assistant-message" | "prompt_response" | "promptResponse";
     Source = "source";
     Reason = "reason" | "stopReason";
     Error = "error";

@@ -14,6 +14,7 @@ mod leases;
 mod messages;
 mod policy;
 mod review;
+mod search;
 mod sessions;
 mod work_memory;
 
@@ -30,6 +31,10 @@ const REQUESTS: &[(Operation, Write)] = &[
     (Operation::SessionsList, sessions::sessions_list),
     (Operation::SessionsStatus, sessions::sessions_status),
     (Operation::SessionsDetail, sessions::sessions_detail),
+    (Operation::SessionsQuery, search::query),
+    (Operation::SessionsSearch, search::search),
+    (Operation::SessionsSummary, search::summary),
+    (Operation::SessionsMetrics, search::metrics),
     (Operation::HostsList, sessions::hosts_list),
     (Operation::AuditDigest, sessions::audit_digest),
     (Operation::AlertsList, alerts::alerts_list),

@@ -23,6 +23,7 @@ mod policy;
 mod raw;
 mod requests;
 mod reviews;
+mod search;
 mod sessions;
 mod snapshots;
 mod stats;

@@ -3,8 +3,9 @@
 use super::Operator;
 use super::field::{Field, Kind};
 use super::value::Value;
-use crate::fleet::SessionKey;
+use crate::fleet::{Fleet, SessionKey};
 use crate::names::AgentName;
+use crate::review::Label;
 use crate::session::{Joined, Session, Turn};
 use crate::state::SessionState;
 use crate::time::Timestamp;
@@ -43,7 +44,21 @@ pub(super) enum Known<'a> {
     Moment(Timestamp),
 }
 
-impl Row<'_> {
+impl<'a> Row<'a> {
+    /// A session of the fleet, with what counts of what was said of it.
+    pub fn of(fleet: &'a Fleet, key: &'a SessionKey, session: &'a Session) -> Self {
+        let words = fleet.reviews().feedback().of(key).map(|word| &word.annotation);
+        let opinions = words.map(|said| Opinion {
+            label: said.label.map(Label::as_str),
+            score: said.score.map(u8::from),
+        });
+        Self {
+            key,
+            session,
+            feedback: opinions.collect(),
+        }
+    }
+
     /// Whether anything that is known of the field passes; nothing is looked up that the field does not need.
     pub(super) fn any(&self, field: Field, mut passes: impl FnMut(Known<'_>) -> bool) -> bool {
         let session = self.session;

@@ -105,6 +105,11 @@ impl Session {
             .fold(self.forgotten.cost_micros, |sum, run| add(sum, run.cost_micros))
     }
 
+    /// When it was first heard of.
+    pub const fn known_since(&self) -> Timestamp {
+        self.first_seen
+    }
+
     /// When it began: its last start where that is known, else the first that was heard of it.
     pub fn began(&self) -> Timestamp {
         self.started.unwrap_or(self.first_seen)

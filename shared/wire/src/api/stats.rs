@@ -141,6 +141,17 @@ impl From<view::Spread> for Spread {
     }
 }
 
+impl From<view::Covered> for Covered {
+    fn from(covered: view::Covered) -> Self {
+        Self {
+            from: covered.from,
+            turns_of_a_session: covered.turns_of_a_session,
+            left_out: covered.left_out,
+            sessions_kept_ms: covered.sessions_kept_ms,
+        }
+    }
+}
+
 impl From<view::TurnStats> for TurnsStats {
     fn from(stats: view::TurnStats) -> Self {
         let cost = stats.cost_micros;
@@ -164,12 +175,7 @@ impl From<view::TurnStats> for TurnsStats {
             },
             tools: tools.collect(),
             models: models.collect(),
-            covered: Covered {
-                from: stats.covered.from,
-                turns_of_a_session: stats.covered.turns_of_a_session,
-                left_out: stats.covered.left_out,
-                sessions_kept_ms: stats.covered.sessions_kept_ms,
-            },
+            covered: stats.covered.into(),
         }
     }
 }
@@ -177,7 +183,7 @@ impl From<view::TurnStats> for TurnsStats {
 /// Rows of either list, at most: names come from agents, and there may be any number.
 const ROWS_MAX: usize = 50;
 
-fn most(counts: BTreeMap<String, u64>) -> impl Iterator<Item = (String, u64)> {
+pub(super) fn most(counts: BTreeMap<String, u64>) -> impl Iterator<Item = (String, u64)> {
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     counts.into_iter().take(ROWS_MAX)

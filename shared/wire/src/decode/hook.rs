@@ -249,7 +249,7 @@ fn prompt(members: &Members<'_>) -> Option<HookBody> {
     })
 }
 
-pub(super) fn error(members: &Members<'_>) -> String {
+pub(crate) fn error(members: &Members<'_>) -> String {
     members.raw(Field::Error).and_then(message).unwrap_or_default()
 }
 

@@ -91,6 +91,14 @@ operations! {
     SessionsStatus = "sessions"."status", Viewer, tool "session_status";
     /// One session with turns, spans and paged events.
     SessionsDetail = "sessions"."detail", Viewer, tool "session_detail", cli "sessions show";
+    /// Sessions that a query names, as in `agent=codex errors>2`, those that began last first.
+    SessionsQuery = "sessions"."query", Viewer, tool "session_query", cli "sessions query";
+    /// Prompts, tool calls, messages and errors that have these words, the best match first.
+    SessionsSearch = "sessions"."search", Viewer, tool "session_search", cli "search";
+    /// Sessions added up: by state, agent, model and host, with tokens, dollars and tools.
+    SessionsSummary = "sessions"."summary", Viewer, tool "session_summary", cli "summary";
+    /// Hot files, slow tools, sinks of tokens, and agents that fail most, of the last days.
+    SessionsMetrics = "sessions"."metrics", Viewer, tool "session_metrics", cli "metrics";
     /// Who works on which workspace.
     SessionsLeases = "sessions"."leases", Viewer, tool "lease_list", cli "lease list";
     /// Begins work on a workspace, or goes on with it.

@@ -93,7 +93,7 @@ fn order(row: &SessionSummary) -> (u8, Reverse<i64>) {
     }
 }
 
-fn table(rows: &[SessionSummary], now: Timestamp) -> String {
+pub(super) fn table(rows: &[SessionSummary], now: Timestamp) -> String {
     let chars = distinct(rows);
     let cells: Vec<[String; 9]> = rows
         .iter()

@@ -9,11 +9,13 @@ use crate::api::{
     DelegationsCancelRequest, DelegationsListRequest, EscalationsClearRequest, EscalationsSetRequest,
     GatesReplaceRequest, GatesRequest, GatesSeedRequest, GatesSetStatusRequest, GuardsListRequest, HandoffsGetRequest,
     HandoffsWriteRequest, HelloRequest, HoldsListRequest, HoldsReleaseRequest, HoldsSetRequest, HostsListRequest,
-    LeaseCursor, LeaseTarget, LeasesListRequest, MemoryReportRequest, PolicyActivateRequest, PolicyCheckRequest,
+    LeaseCursor, LeaseTarget, LeasesListRequest, MemoryReportRequest, Place, PolicyActivateRequest, PolicyCheckRequest,
     RecoveriesWriteRequest, SessionDetailRequest, SessionRequest, SessionsClearRequest, SessionsHeartbeatRequest,
-    SessionsListRequest, SessionsStartRequest, SessionsTakeoverRequest, TurnsStatsRequest, Verdict,
+    SessionsListRequest, SessionsMetricsRequest, SessionsQueryRequest, SessionsSearchRequest, SessionsStartRequest,
+    SessionsSummaryRequest, SessionsTakeoverRequest, TurnsStatsRequest, Verdict,
 };
 use crate::edge::Source;
+use crate::words::WordsKind;
 use muster_domain::alert::{Rule, Severity};
 use muster_domain::approval::{ApprovalId, Scope};
 use muster_domain::budget;
@@ -121,6 +123,38 @@ pub(super) fn requests() -> Vec<Full> {
                 limit: Some(1),
             },
         ),
+        full(
+            Operation::SessionsQuery,
+            &SessionsQueryRequest {
+                expr: "agent=codex".to_owned(),
+                since: Some(Timestamp::from_millis(1)),
+                cursor: Some(Place::of(
+                    SessionKey { host: host(), id: id() },
+                    Timestamp::from_millis(1),
+                )),
+                limit: Some(1),
+            },
+        ),
+        full(
+            Operation::SessionsSearch,
+            &SessionsSearchRequest {
+                query: "build".to_owned(),
+                since: Some(Timestamp::from_millis(1)),
+                agent: AgentName::new("codex").ok(),
+                kind: Some(WordsKind::Prompt),
+                host: Some(host()),
+                session: Some(id()),
+                limit: Some(1),
+            },
+        ),
+        full(
+            Operation::SessionsSummary,
+            &SessionsSummaryRequest {
+                expr: Some("agent=codex".to_owned()),
+                since: Some(Timestamp::from_millis(1)),
+            },
+        ),
+        full(Operation::SessionsMetrics, &SessionsMetricsRequest { days: Some(1) }),
         full(
             Operation::HostsList,
             &HostsListRequest {
