@@ -13,6 +13,8 @@ use tokio::time::{Instant, sleep};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// For how long it is asked again while nobody leads: an election takes less than the lease and a little.
 const ELECTION: Duration = Duration::from_secs(4);
+/// The code of what whoever asks may not have done.
+const FORBIDDEN: u16 = 403;
 /// Pause between two such attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -63,10 +65,10 @@ impl Asker {
             operation,
             caller: self.caller.clone(),
         };
-        // A signature is for what needs one; any other question is answered without, whatever token was presented.
-        let operator = who.operator.clone().filter(|_| operation.role() == Role::Operator);
-        let shown = Credentials {
-            operator,
+        // A signature is for what needs one; any other question is answered without, whatever token was presented. What an
+        // agent may not do by itself is asked again with it: an operator may.
+        let mut shown = Credentials {
+            operator: who.operator.clone().filter(|_| operation.role() == Role::Operator),
             session: who.session.clone(),
         };
         let until = Instant::now() + ELECTION;
@@ -77,6 +79,11 @@ impl Asker {
                 .await
             {
                 Ok(answer) => return Ok(answer.into()),
+                Err(RequestError::Failed(failed))
+                    if failed.code == FORBIDDEN && shown.operator.is_none() && who.operator.is_some() =>
+                {
+                    shown.operator.clone_from(&who.operator);
+                }
                 // Nothing was asked yet: nobody leads at the moment, or the hub is just being connected.
                 Err(RequestError::NoOrchestrator | RequestError::Away(_)) if Instant::now() < until => {
                     sleep(PAUSE).await

@@ -298,15 +298,19 @@ async fn export(asker: &Asker, who: &Credentials, mut members: Members) -> Resul
     nothing_left("runtime-state-export", &members)?;
     let mut state: Value = asker.ask(who, Operation::HandoffsGet, &about).await?;
     let guards: Value = asker.ask(who, Operation::GatesList, &about).await?;
-    let wanted = json!({"workspace": about.get("workspace")});
-    let leases: Value = asker.ask(who, Operation::SessionsLeases, &wanted).await?;
     let profile = about.get("profile").cloned().unwrap_or_default();
-    let rows = leases["leases"].as_array().into_iter().flatten();
-    state["lease"] = rows
-        .clone()
-        .find(|row| row["profile"] == profile)
-        .cloned()
-        .unwrap_or_default();
+    let mut wanted = json!({"workspace": about.get("workspace")});
+    state["lease"] = loop {
+        let leases: Value = asker.ask(who, Operation::SessionsLeases, &wanted).await?;
+        let mut rows = leases["leases"].as_array().into_iter().flatten();
+        if let Some(lease) = rows.find(|row| row["profile"] == profile) {
+            break lease.clone();
+        }
+        match &leases["next_cursor"] {
+            Value::Null => break Value::Null,
+            cursor => wanted["cursor"] = cursor.clone(),
+        }
+    };
     for member in ["escalations", "execution_gates", "attention_anchor"] {
         state[member] = guards[member].clone();
     }

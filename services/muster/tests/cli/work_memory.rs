@@ -114,6 +114,12 @@ async fn what_is_known_is_kept_and_told_by_ccds_tools() {
 
     let durable = ask("ccd_memory", "memory-promote", json!({"entry": 2, "to": "project"}));
     assert!(refusal(&durable).contains("an operator has to"), "{durable}");
+    let token = place.path("state/muster/operator.token").display().to_string();
+    let mut operator = Talk::start(place.muster(&["--operator-token", &token, "mcp"]));
+    let promote = json!({"command": "memory-promote", "path": "/repo", "entry": 2, "to": "project"});
+    let promoted = told(&operator.ask(&call(1, "ccd_memory", promote)));
+    assert_eq!(promoted["outcome"], "applied");
+    operator.end();
     let unknown = ask("ccd_memory_recall", "memory-expand", json!({"id": 99}));
     assert!(refusal(&unknown).contains("no entry or candidate 99"));
     let vague = ask(
