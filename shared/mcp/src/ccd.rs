@@ -306,10 +306,10 @@ async fn export(asker: &Asker, who: &Credentials, mut members: Members) -> Resul
         if let Some(lease) = rows.find(|row| row["profile"] == profile) {
             break lease.clone();
         }
-        match &leases["next_cursor"] {
-            Value::Null => break Value::Null,
-            cursor => wanted["cursor"] = cursor.clone(),
+        if leases["next_cursor"].is_null() {
+            break Value::Null;
         }
+        wanted["cursor"] = leases["next_cursor"].clone();
     };
     for member in ["escalations", "execution_gates", "attention_anchor"] {
         state[member] = guards[member].clone();
