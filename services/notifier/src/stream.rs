@@ -9,6 +9,7 @@ mod client;
 pub(crate) mod follow;
 pub(crate) mod frame;
 pub(crate) mod outlet;
+mod socket;
 pub(crate) mod tail;
 
 pub(crate) use asked::moment;
@@ -17,6 +18,7 @@ use crate::config::Stream as Config;
 use crate::fleet::Fleet;
 use asked::Asked;
 use axum::body::Body;
+use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -64,7 +66,7 @@ pub(crate) async fn open(
     let asked = Asked::read(&query, header, now).map_err(|error| bad_query(&error))?;
     let slot = streams.admit()?;
     let (follower, fleet) = (streams.follower(), streams.fleet);
-    Ok(slot.stream(|outlet, left| async move {
+    Ok(slot.stream(None, |outlet, left| async move {
         let client = Client {
             follower,
             fleet,
@@ -131,8 +133,8 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// The response that `client` fills. It ends by itself once its client has left.
-    pub(crate) fn stream<F>(self, client: impl FnOnce(Outlet, Left) -> F) -> Response
+    /// The response that `client` fills, over a socket where one is wanted. It ends by itself once its client has left.
+    pub(crate) fn stream<F>(self, socket: Option<WebSocketUpgrade>, client: impl FnOnce(Outlet, Left) -> F) -> Response
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -149,6 +151,9 @@ impl Slot {
             drop(place);
             count();
         });
+        if let Some(socket) = socket {
+            return socket::upgrade(socket, taken);
+        }
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
             (

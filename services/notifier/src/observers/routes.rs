@@ -7,6 +7,8 @@ use super::registration::Wish;
 use crate::api::{self, Asked};
 use crate::stream::{Streams, last_place};
 use axum::body::Body;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -182,8 +184,10 @@ async fn attach(
     Path(id): Path<String>,
     query: Asked<AttachQuery>,
     headers: HeaderMap,
+    socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let query = api::understood(query)?;
+    let socket = wanted(socket, &headers)?;
     let steal = api::parse("steal", query.steal)?.unwrap_or_default();
     let after = match last_place(&headers)? {
         Some(place) => Some(place),
@@ -193,7 +197,7 @@ async fn attach(
     let slot = desk.streams.admit()?;
     let claim = desk.book.claim(&observed, steal).await?;
     let (book, follower, progress) = (desk.book, desk.streams.follower(), desk.progress);
-    Ok(slot.stream(|outlet, left| async move {
+    Ok(slot.stream(socket, |outlet, left| async move {
         book.attach(&observed, claim);
         let attachment = Attachment {
             observed: Arc::clone(&observed),
@@ -211,6 +215,18 @@ async fn attach(
         }
         book.release(&observed, claim).await;
     }))
+}
+
+/// The socket that the client asked for; a request for one that cannot be is refused rather than answered with a stream.
+fn wanted(
+    socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    headers: &HeaderMap,
+) -> Result<Option<WebSocketUpgrade>, Problem> {
+    match socket {
+        Ok(socket) => Ok(Some(socket)),
+        Err(_) if !headers.contains_key(header::UPGRADE) => Ok(None),
+        Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST, "bad-request", error.to_string())),
+    }
 }
 
 impl From<BookError> for Problem {

@@ -6,6 +6,7 @@ mod harness;
 mod observers;
 mod receiver;
 mod rest;
+mod socket;
 mod sse;
 mod stream;
 mod webhook;
