@@ -16,6 +16,7 @@ use crate::family::{EventType, ExperimentKind};
 use crate::fleet::{Applied, SessionKey, Why};
 use crate::ids::ExperimentId;
 use crate::query::{Query, Row};
+use crate::review::Reviews;
 use crate::session::Session;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -235,7 +236,7 @@ impl Experiment {
     }
 
     /// On which side a session is: where it was put by hand, else by what it is. One that both sides claim is on none.
-    fn side(&self, key: &SessionKey, session: &Session) -> Option<Variant> {
+    fn side(&self, reviews: &Reviews, key: &SessionKey, session: &Session) -> Option<Variant> {
         if let Some(variant) = self.tags.get(key) {
             return Some(*variant);
         }
@@ -243,11 +244,7 @@ impl Experiment {
         if began < started || began >= ends {
             return None;
         }
-        let row = Row {
-            key,
-            session,
-            feedback: Vec::new(),
-        };
+        let row = Row::reviewed(reviews, key, session);
         // Spans of time in a query count back from the session's own beginning, so that it stays on its side.
         let claims = |query: &Option<Query>| query.as_ref().is_some_and(|query| query.matches(&row, began));
         match (claims(&self.plan.control), claims(&self.plan.treatment)) {
@@ -258,11 +255,11 @@ impl Experiment {
     }
 
     /// Keeps what a session added up to that will not be known any more.
-    fn keep(&mut self, key: &SessionKey, session: &Session) {
+    fn keep(&mut self, reviews: &Reviews, key: &SessionKey, session: &Session) {
         if self.state() != State::Running || self.kept.len() >= SESSIONS_MAX {
             return;
         }
-        if let Some(variant) = self.side(key, session)
+        if let Some(variant) = self.side(reviews, key, session)
             && let Some(value) = self.plan.metric.of(session)
         {
             self.kept.insert(key.clone(), (variant, value));
@@ -286,9 +283,9 @@ impl Experiments {
     }
 
     /// A session is about to be no longer known.
-    pub(crate) fn forget(&mut self, key: &SessionKey, session: &Session) {
+    pub(crate) fn forget(&mut self, reviews: &Reviews, key: &SessionKey, session: &Session) {
         for experiment in self.0.values_mut() {
-            experiment.keep(key, session);
+            experiment.keep(reviews, key, session);
         }
     }
 

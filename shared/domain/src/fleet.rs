@@ -445,7 +445,7 @@ impl Fleet {
         while let Some(key) = self.agenda.next_burial(self.now) {
             if let Some(session) = self.sessions.remove(&key) {
                 self.alerts.forget(&key, &session);
-                self.experiments.forget(&key, &session);
+                self.experiments.forget(&self.reviews, &key, &session);
             }
             self.budgets.forget(&key);
             self.reviews.forget(&key);

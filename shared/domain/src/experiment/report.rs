@@ -104,7 +104,7 @@ pub fn outcome(fleet: &Fleet, experiment: &Experiment) -> Outcome {
             Box::new(fleet.sessions().iter().map(|(key, session)| (key, &**session)))
         };
     for (key, session) in candidates {
-        let side = experiment.side(key, session);
+        let side = experiment.side(fleet.reviews(), key, session);
         if let Some((variant, value)) = side.zip(experiment.plan.metric.of(session))
             // A session that was forgotten and came again is counted as it was.
             && !experiment.kept.contains_key(key)

@@ -5,7 +5,7 @@ use super::field::{Field, Kind};
 use super::value::Value;
 use crate::fleet::{Fleet, SessionKey};
 use crate::names::AgentName;
-use crate::review::Label;
+use crate::review::{Label, Reviews};
 use crate::session::{Joined, Session, Turn};
 use crate::state::SessionState;
 use crate::time::Timestamp;
@@ -47,7 +47,12 @@ pub(super) enum Known<'a> {
 impl<'a> Row<'a> {
     /// A session of the fleet, with what counts of what was said of it.
     pub fn of(fleet: &'a Fleet, key: &'a SessionKey, session: &'a Session) -> Self {
-        let words = fleet.reviews().feedback().of(key).map(|word| &word.annotation);
+        Self::reviewed(fleet.reviews(), key, session)
+    }
+
+    /// As [`Row::of`], where there is no fleet to ask: a session that is just being forgotten.
+    pub(crate) fn reviewed(reviews: &'a Reviews, key: &'a SessionKey, session: &'a Session) -> Self {
+        let words = reviews.feedback().of(key).map(|word| &word.annotation);
         let opinions = words.map(|said| Opinion {
             label: said.label.map(Label::as_str),
             score: said.score.map(u8::from),
