@@ -371,6 +371,7 @@ async fn tell(intake: Intake, news: News) -> bool {
         status: None,
         run: None,
         carries: Vec::new(),
+        watched: None,
         session_process: true,
     };
     let Ok(Value::Object(data)) = serde_json::to_value(process) else {

@@ -57,6 +57,8 @@ enum Task {
 enum Told {
     Began(SessionId, RunId, ProcessId),
     Ended(SessionId, ProcessId),
+    /// Something was seen of its processes.
+    Saw(SessionId),
 }
 
 /// What an event says.
@@ -145,6 +147,9 @@ impl Effects {
 
 /// What an observation says of a run that carries, or may have.
 fn told(observation: &Observation) -> Option<Told> {
+    if observation.event_type.is_sampled() {
+        return Some(Told::Saw(observation.session.clone()?));
+    }
     let EventType::ProcessLifecycle(kind) = &observation.event_type else {
         return None;
     };

@@ -1,7 +1,7 @@
 //! What every surface turns its input into, before redaction and numbering.
 
 use crate::spool::{Lane, Priority};
-use muster_domain::family::{EventType, HookName, TurnKind};
+use muster_domain::family::{EventType, HookName, LifecycleKind, TurnKind};
 use muster_domain::ids::EventId;
 use muster_domain::names::{AgentName, SessionId};
 use muster_domain::time::Timestamp;
@@ -58,7 +58,7 @@ impl Observation {
             event_type,
             EventType::AgentTurn(TurnKind::TurnStart | TurnKind::TurnEnd)
                 | EventType::AgentEffect(_)
-                | EventType::ProcessLifecycle(_)
+                | EventType::ProcessLifecycle(LifecycleKind::Started | LifecycleKind::Exited)
                 | EventType::HostStatus(_)
         ) || matches!(event_type, EventType::AgentHook(hook) if is_lifecycle(hook));
         if lifecycle { Priority::High } else { Priority::Low }

@@ -164,6 +164,17 @@ impl EventType {
             .ok_or_else(|| UnknownType::Family(name.to_owned()))?;
         Self::of(Family::parse(family)?, kind)
     }
+
+    /// Whether it was seen of the processes that a run launched, of which there are many and any may be missed.
+    pub const fn is_sampled(&self) -> bool {
+        matches!(
+            self,
+            Self::ProcessLifecycle(LifecycleKind::DescendantStarted | LifecycleKind::DescendantExited)
+                | Self::ProcessFile(_)
+                | Self::ProcessNetwork(_)
+                | Self::ProcessProcess(_)
+        )
+    }
 }
 
 impl fmt::Display for EventType {

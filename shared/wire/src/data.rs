@@ -24,6 +24,7 @@ pub mod process;
 pub mod review;
 pub mod runtime;
 pub mod turn;
+pub mod watch;
 pub mod work_memory;
 
 use crate::envelope::RawData;
@@ -64,6 +65,8 @@ payloads! {
     runtime::StateChanged, runtime::SessionLost, runtime::HostPresence, runtime::LeaderElected,
     turn::TurnStart, turn::TurnEnd, turn::Note, turn::ModelChanged, turn::TokenUsageChanged,
     turn::TurnStateChanged, turn::StatusChanged, turn::OutputLine,
+    watch::Descendant, watch::Executed, watch::FileOpened, watch::FileWritten, watch::FileLeft, watch::FileRenamed,
+    watch::Socket,
 }
 
 /// Nothing to say beyond the type.

@@ -155,8 +155,26 @@ impl Claims {
     /// # Errors
     /// When that is the agent of a run of another process, which lives.
     pub(super) fn may_end(&self, session: &SessionId, process: ProcessId, by: Option<Peer>) -> Result<(), NotCarrier> {
+        let is_its_agent = |claim: &Claim| claim.agent == Some(process);
+        self.unless_anothers(session, by, is_its_agent)
+    }
+
+    /// Whether a process may tell what it saw of a session's processes.
+    ///
+    /// # Errors
+    /// When another process, which lives, carries the session.
+    pub(super) fn may_see(&self, session: &SessionId, by: Option<Peer>) -> Result<(), NotCarrier> {
+        self.unless_anothers(session, by, |_| true)
+    }
+
+    fn unless_anothers(
+        &self,
+        session: &SessionId,
+        by: Option<Peer>,
+        concerns: impl Fn(&Claim) -> bool,
+    ) -> Result<(), NotCarrier> {
         let claim = self.content.claims.get(session);
-        let claim = claim.filter(|claim| claim.agent == Some(process) && claim.holds() && !claim.is_of(by));
+        let claim = claim.filter(|claim| concerns(claim) && claim.holds() && !claim.is_of(by));
         claim
             .and_then(|claim| claim.by)
             .map_or(Ok(()), |peer| Err(NotCarrier::Another(peer.pid)))
@@ -289,10 +307,15 @@ mod tests {
         assert!(claims.may_end(&session("s"), agent, this()).is_err());
         assert!(claims.may_end(&session("s"), agent, None).is_err());
         claims.may_end(&session("s"), agent, first).unwrap();
+        // Nor does any other tell what the run's processes do.
+        assert!(claims.may_see(&session("s"), this()).is_err());
+        assert!(claims.may_see(&session("s"), None).is_err());
+        claims.may_see(&session("s"), first).unwrap();
         let another = ProcessId { pid: 8, ..agent };
         claims.may_end(&session("s"), another, this()).unwrap();
         end(child);
         claims.may_end(&session("s"), agent, this()).unwrap();
+        claims.may_see(&session("s"), this()).unwrap();
     }
 
     #[test]

@@ -113,6 +113,7 @@ impl Clerk {
             // Beside its own connection, where that names nobody.
             Told::Began(session, run, agent) => self.claim(&session, Claim::new(run, by, Some(agent)), false),
             Told::Ended(session, process) => self.claims.may_end(&session, process, by),
+            Told::Saw(session) => self.claims.may_see(&session, by),
         }
     }
 

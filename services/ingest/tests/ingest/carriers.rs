@@ -111,6 +111,55 @@ async fn a_session_that_a_process_carries_is_no_others_until_it_is_gone_also_aft
 }
 
 #[tokio::test]
+async fn nobody_else_tells_what_the_processes_of_a_carried_run_do() {
+    let hub = Hub::start().await;
+    let place = Place::new("web-01", &hub.server.client_url());
+    let ingest = place.start().await;
+    let data = json!({"pid": 7, "start_ticks": 70, "command": "curl", "run": "r1", "address": "192.0.2.1:443"});
+    let saw = |kind: &str, host: &str| json!({"kind": kind, "session": "s", "host": host, "data": data});
+    let kinds = [
+        "process.lifecycle.descendant_started",
+        "process.process.exec",
+        "process.file.open",
+        "process.network.connect",
+    ];
+    let all: Vec<Value> = kinds.iter().map(|kind| saw(kind, "web-01")).collect();
+    let (_owner, heard) = another(&ingest, &[events(&all), carry("r1")]).await;
+    assert_eq!(
+        (&heard[0]["rejected"], &heard[1]["type"]),
+        (&json!([]), &json!("carrying"))
+    );
+
+    let mut thief = ingest.connect().await;
+    thief.say(&events(&all)).await;
+    let Some(ServerFrame::Ack(ack)) = thief.hear().await else {
+        panic!("no acknowledgement");
+    };
+    let refused: Vec<&str> = ack.rejected.iter().map(|rejected| rejected.kind.as_str()).collect();
+    assert_eq!(refused, ["not-the-carrier"; 4]);
+    let answer = ingest.post("/v1/events", "application/json", all[3].to_string()).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (409, "not-the-carrier"));
+    // Of a session that nobody carries anybody tells, but of no other host than this one.
+    let mut elsewhere = saw("process.network.connect", "db-01");
+    elsewhere["session"] = json!("free");
+    let answer = ingest
+        .post("/v1/events", "application/json", elsewhere.to_string())
+        .await;
+    assert_eq!(answer.status, 202);
+    let stored = async || {
+        let processes = hub.stored(EVENTS, Filter::all().area(Family::ProcessNetwork)).await;
+        let hosts = processes.into_iter().filter_map(|(_, envelope)| envelope.host);
+        let hosts: Vec<String> = hosts.map(|host| host.to_string()).collect();
+        if hosts.len() == kinds.len() + 1 {
+            Ok(hosts)
+        } else {
+            Err(hosts)
+        }
+    };
+    assert_eq!(eventually(SOON, stored).await, ["web-01"; 5]);
+}
+
+#[tokio::test]
 async fn nobody_else_tells_that_a_carried_run_began_or_ended() {
     let hub = Hub::start().await;
     let place = Place::new("web-01", &hub.server.client_url());

@@ -12,12 +12,14 @@ mod reporter;
 mod session;
 mod telling;
 mod turns;
+mod watching;
 
 use crate::args::Global;
 use crate::{output, socket};
 use anyhow::Context as _;
 use muster_domain::names::{AgentName, RunId};
 use muster_runtime::exit::{self, Failure};
+use muster_wire::data::watch::{Categories, Category};
 use process::Started;
 use reporter::{Missed, Reporter};
 use session::Session;
@@ -32,6 +34,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use watching::Watch;
 
 /// How long more output is waited for after the command's end: something it started may hold the pipe open.
 const QUIET: Duration = Duration::from_secs(1);
@@ -48,6 +51,10 @@ pub(crate) struct Args {
     /// Ingest's socket; $MUSTER_SOCKET without it, else where `muster up` listens
     #[arg(long, value_name = "FILE")]
     socket: Option<PathBuf>,
+    /// What is told of the processes that the command launches: lifecycle, process, file, network, with commas between, or
+    /// all, or none; lifecycle without it
+    #[arg(long, value_name = "CATEGORIES")]
+    watch: Option<Categories>,
     #[command(flatten)]
     turns: turns::Options,
     /// The command to wrap, after --. Without one, or where the first word begins with a dash, an agent is driven turn by
@@ -57,11 +64,35 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let watch = match args.watch {
+        Some(categories) if !categories.is_empty() && !watching::is_there() => {
+            output::remark("muster: this system does not say what processes do; nothing is watched");
+            Categories::default()
+        }
+        Some(categories) => categories,
+        None => Categories::from_iter([Category::Lifecycle]),
+    };
     let [program, arguments @ ..] = &args.command[..] else {
-        return Box::pin(turns::run(args.turns, args.agent, args.socket, args.command, global)).await;
+        return Box::pin(turns::run(
+            args.turns,
+            args.agent,
+            args.socket,
+            args.command,
+            watch,
+            global,
+        ))
+        .await;
     };
     if program.as_encoded_bytes().starts_with(b"-") {
-        return Box::pin(turns::run(args.turns, args.agent, args.socket, args.command, global)).await;
+        return Box::pin(turns::run(
+            args.turns,
+            args.agent,
+            args.socket,
+            args.command,
+            watch,
+            global,
+        ))
+        .await;
     }
     if let Some(option) = args.turns.given() {
         return Err(Failure::Usage(format!(
@@ -92,7 +123,8 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         NAMELESS
     };
     let reporter = Reporter::start(args.socket.or_else(socket::path), agent);
-    let mut telling = Telling::start(Session::new(run), reporter, &started, nameless);
+    let watch = Watch::start(&watch, &run, &started);
+    let mut telling = Telling::start(Session::new(run), reporter, watch, &started, nameless);
 
     let ended = CancellationToken::new();
     let (status, copied) = {

@@ -16,5 +16,6 @@ mod rights;
 mod run;
 mod turns;
 mod up;
+mod watched;
 mod watching;
 mod work_memory;

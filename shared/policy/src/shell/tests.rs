@@ -244,6 +244,7 @@ fn wrappers_options_take_their_values() {
         "npm exec -- git push",
         "uv run --with x git push",
         "muster run --agent x -- git push",
+        "muster run --watch all -- git push",
         "muster --nats x run -- git push",
         "strace -f -o out git push",
         "systemd-run --user --unit x git push",

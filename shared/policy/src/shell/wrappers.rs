@@ -133,7 +133,7 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     wrapper(
         &["muster", "run"],
         "",
-        "--agent --socket --session --resume --model --template --cwd --nats --nats-credentials --nats-ca --operator-token",
+        "--agent --socket --watch --session --resume --model --template --cwd --nats --nats-credentials --nats-ca --operator-token",
         0,
     ),
     wrapper(&["docker", "exec"], CONTAINER.0, CONTAINER.1, 1),

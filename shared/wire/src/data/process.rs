@@ -1,5 +1,6 @@
 //! `process.lifecycle.*`: the processes sessions run in.
 
+use super::watch::Watched;
 use muster_domain::effect::{ActionKind, Carrier};
 use muster_domain::fact::{ProcessFact, ProcessRef};
 use muster_domain::names::RunId;
@@ -25,6 +26,9 @@ pub struct Process {
     /// know is passed over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carries: Vec<String>,
+    /// What was seen of the processes it launched, said when it ended; nothing where they were not watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<Watched>,
     /// Whether the session is over with it.
     #[serde(default = "yes")]
     pub session_process: bool,

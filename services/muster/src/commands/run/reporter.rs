@@ -2,7 +2,8 @@
 //!
 //! Two bounded queues lie between. What happened (the process, turns, usage) goes first, and is never dropped for the sake
 //! of what was printed: printed lines wait for room at most [`ROOM`] in all, then ingest counts as away or slow, and what
-//! finds no room is counted and dropped. Events keep their ids when a batch is sent again, so that nothing is stored twice.
+//! finds no room is counted and dropped. What was seen of processes never waits, and leaves half of the room to what
+//! happened. Events keep their ids when a batch is sent again, so that nothing is stored twice.
 
 use super::session::Said;
 use crate::socket::{Connection, SocketError};
@@ -80,6 +81,11 @@ impl Lane {
         self.room_left = self.room_left.saturating_sub(began.elapsed());
         matches!(queued, Ok(Ok(())))
     }
+
+    /// Whether there was plenty of room for it.
+    fn take_at_once(&self, item: Item) -> bool {
+        self.queue.capacity() > WAITING_MAX / 2 && self.queue.try_send(item).is_ok()
+    }
 }
 
 pub(super) struct Reporter {
@@ -150,7 +156,12 @@ impl Reporter {
             } else {
                 &mut self.events
             };
-            if !lane.take(item).await {
+            let taken = if said.event_type.is_sampled() {
+                lane.take_at_once(item)
+            } else {
+                lane.take(item).await
+            };
+            if !taken {
                 (lane.missed)(&self.missed).fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -5,6 +5,7 @@
 //! anybody prints before that.
 
 use super::process::Started;
+use super::watching::Observed;
 use muster_domain::effect::ActionKind;
 use muster_domain::family::{EventType, LifecycleKind, OutputKind};
 use muster_domain::names::{RunId, SessionId};
@@ -13,10 +14,13 @@ use muster_wire::RawData;
 use muster_wire::data::Payload as _;
 use muster_wire::data::process::Process;
 use muster_wire::data::turn::OutputLine;
+use muster_wire::data::watch::Watched;
 use muster_wire::stream::StreamTurns;
 
 /// Events held back before the session names itself: the hooks of a start print a line or two each.
 const HELD_MAX: usize = 256;
+/// What is seen of its processes before that. It is no reason for a name: an agent opens hundreds of files first.
+const HELD_SEEN_MAX: usize = 1024;
 
 /// Something to report.
 #[derive(Debug)]
@@ -37,6 +41,9 @@ pub(super) struct Session {
     /// What it does of what its session is told.
     carries: &'static [ActionKind],
     held: Vec<(EventType, Timestamp, RawData)>,
+    /// The same of what was seen, and how much found no room.
+    held_seen: Vec<Observed>,
+    seen_lost: u64,
 }
 
 impl Session {
@@ -48,6 +55,8 @@ impl Session {
             given: None,
             carries: &[],
             held: Vec::new(),
+            held_seen: Vec::new(),
+            seen_lost: 0,
         }
     }
 
@@ -67,7 +76,7 @@ impl Session {
 
     /// The command runs.
     pub(super) fn started(&mut self, process: &Started) -> Vec<Said> {
-        let data = self.process(process, None);
+        let data = self.process(process, None, None);
         self.say(vec![(EventType::ProcessLifecycle(LifecycleKind::Started), data)])
     }
 
@@ -85,8 +94,18 @@ impl Session {
         self.say(all)
     }
 
-    /// The command ended.
-    pub(super) fn ended(&mut self, process: &Started, status: i32) -> Vec<Said> {
+    /// Something was seen of the command's processes.
+    pub(super) fn observed(&mut self, observed: Observed) -> Vec<Said> {
+        if self.held_seen.len() < HELD_SEEN_MAX {
+            self.held_seen.push(observed);
+        } else {
+            self.seen_lost += 1;
+        }
+        self.say(Vec::new())
+    }
+
+    /// The command ended, and this was watched of it.
+    pub(super) fn ended(&mut self, process: &Started, status: i32, watched: Option<Watched>) -> Vec<Said> {
         if self.name().is_none() {
             self.mint();
         }
@@ -97,7 +116,11 @@ impl Session {
             .collect();
         all.push((
             EventType::ProcessLifecycle(LifecycleKind::Exited),
-            self.process(process, Some(status)),
+            self.process(
+                process,
+                Some(status),
+                watched.map(|watched| watched.without(self.seen_lost)),
+            ),
         ));
         self.say(all)
     }
@@ -113,7 +136,7 @@ impl Session {
         self.say(Vec::new())
     }
 
-    fn process(&self, process: &Started, status: Option<i32>) -> RawData {
+    fn process(&self, process: &Started, status: Option<i32>, watched: Option<Watched>) -> RawData {
         Process {
             pid: process.pid,
             start_ticks: process.start_ticks,
@@ -121,6 +144,7 @@ impl Session {
             status,
             run: Some(self.run.clone()),
             carries: self.carries.iter().map(ToString::to_string).collect(),
+            watched,
             session_process: true,
         }
         .to_raw()
@@ -142,7 +166,9 @@ impl Session {
             time,
             data,
         };
-        self.held.drain(..).map(said).collect()
+        let seen = self.held_seen.drain(..);
+        let seen = seen.map(|seen| (seen.event_type, seen.time, seen.data));
+        self.held.drain(..).chain(seen).map(said).collect()
     }
 
     /// A name once given stays: half a run under another would be no run.
@@ -186,7 +212,7 @@ mod tests {
         ];
         assert_eq!(types(&said), expected);
         assert!(said.iter().all(|said| said.session.as_str() == "s1"));
-        let said = session.ended(&process(), 0);
+        let said = session.ended(&process(), 0, None);
         assert_eq!(types(&said), ["agent.turn.turn_end", "process.lifecycle.exited"]);
     }
 
@@ -195,7 +221,7 @@ mod tests {
         let mut session = Session::new(RunId::new("r1").unwrap());
         session.started(&process());
         assert!(session.line("hello").is_empty());
-        let said = session.ended(&process(), -9);
+        let said = session.ended(&process(), -9, None);
         let expected = [
             "process.lifecycle.started",
             "agent.output.stream",
@@ -213,6 +239,34 @@ mod tests {
         assert!(!session.is_named());
         assert_eq!(types(&session.name_it()), ["process.lifecycle.started"]);
         assert!(session.is_named());
+    }
+
+    #[test]
+    fn what_is_seen_before_names_no_session_and_what_found_no_room_is_said_at_the_end() {
+        let mut session = Session::new(RunId::new("r1").unwrap());
+        session.started(&process());
+        let seen = || Observed {
+            event_type: EventType::ProcessLifecycle(LifecycleKind::DescendantStarted),
+            time: Timestamp::default(),
+            data: muster_wire::data::Empty {}.to_raw(),
+        };
+        for _ in 0..HELD_SEEN_MAX + 2 {
+            assert!(session.observed(seen()).is_empty());
+        }
+        let said = session.name_it();
+        assert_eq!(said.len(), 1 + HELD_SEEN_MAX);
+        assert_eq!(
+            types(&said)[..2],
+            ["process.lifecycle.started", "process.lifecycle.descendant_started"]
+        );
+        assert_eq!(session.observed(seen()).len(), 1);
+        let watched = Watched {
+            told: 2000,
+            ..Watched::default()
+        };
+        let said = session.ended(&process(), 0, Some(watched));
+        let told = said[0].data.get();
+        assert!(told.contains(r#""told":1998,"passed_over":2"#), "{told}");
     }
 
     #[test]

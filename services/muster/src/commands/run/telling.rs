@@ -8,6 +8,7 @@ use super::lines::Lines;
 use super::process::Started;
 use super::reporter::{Missed, Reporter};
 use super::session::Session;
+use super::watching::Watch;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinHandle;
@@ -39,13 +40,24 @@ pub(super) struct Telling {
 struct Listener {
     session: Session,
     reporter: Reporter,
+    watch: Watch,
 }
 
 impl Telling {
     /// Tells of the start, and listens. A session that has no name after `nameless` gets one.
-    pub(super) fn start(session: Session, reporter: Reporter, started: &Started, nameless: Duration) -> Self {
+    pub(super) fn start(
+        session: Session,
+        reporter: Reporter,
+        watch: Watch,
+        started: &Started,
+        nameless: Duration,
+    ) -> Self {
         let (chunks, printed) = mpsc::channel(CHUNKS_MAX);
-        let mut listener = Listener { session, reporter };
+        let mut listener = Listener {
+            session,
+            reporter,
+            watch,
+        };
         let first = listener.session.started(started);
         let listener = TaskTracker::new().spawn(async move {
             listener.reporter.report(first).await;
@@ -93,7 +105,12 @@ impl Telling {
     pub(super) async fn finish(self, started: &Started, status: i32) -> anyhow::Result<Missed> {
         drop(self.chunks);
         let mut listener = self.listener.await?;
-        let said = listener.session.ended(started, status);
+        let (seen, watched) = listener.watch.finish().await;
+        for seen in seen {
+            let said = listener.session.observed(seen);
+            listener.reporter.report(said).await;
+        }
+        let said = listener.session.ended(started, status, watched);
         listener.reporter.report(said).await;
         let mut missed = listener.reporter.finish().await;
         missed.lines += self.missed_lines;
@@ -118,6 +135,7 @@ impl Listener {
                     }
                     continue;
                 }
+                seen = self.watch.next() => self.session.observed(seen),
                 () = sleep_until(nameless), if !self.session.is_named() => self.session.name_it(),
             };
             self.reporter.report(said).await;

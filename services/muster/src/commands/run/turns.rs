@@ -23,6 +23,7 @@ use carry::Carrying;
 use driver::{Driver, Patience};
 use muster_domain::names::{AgentName, SessionId};
 use muster_runtime::exit::Failure;
+use muster_wire::data::watch::Categories;
 use queue::{Queue, What, Work};
 use shown::Shown;
 use std::ffi::OsString;
@@ -81,6 +82,7 @@ pub(super) async fn run(
     agent: Option<AgentName>,
     socket: Option<PathBuf>,
     extra: Vec<OsString>,
+    watch: Categories,
     global: &Global,
 ) -> anyhow::Result<ExitCode> {
     let agent = agent.map_or_else(|| AgentName::new(AGENT), Ok)?;
@@ -106,6 +108,7 @@ pub(super) async fn run(
         cwd,
         model: args.model,
         extra,
+        watch,
     };
     let signals = Signals::all()?;
     let socket = socket.or_else(socket::path);

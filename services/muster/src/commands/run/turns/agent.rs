@@ -2,9 +2,11 @@
 
 use super::super::lines::Lines;
 use super::super::process::{self, Started};
+use super::super::watching::Watch;
 use anyhow::Context as _;
 use muster_domain::names::{RunId, SessionId};
 use muster_runtime::exit::Failure;
+use muster_wire::data::watch::Categories;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::ffi::OsString;
@@ -36,6 +38,8 @@ pub(super) struct Launch {
     pub(super) model: Option<String>,
     /// The user's own arguments.
     pub(super) extra: Vec<OsString>,
+    /// What is told of the processes that it launches.
+    pub(super) watch: Categories,
 }
 
 /// A running agent.
@@ -45,6 +49,7 @@ pub(super) struct Agent {
     said: Option<Sender<String>>,
     pub(super) lines: Receiver<String>,
     pub(super) started: Started,
+    pub(super) watch: Watch,
 }
 
 impl Launch {
@@ -90,8 +95,10 @@ impl Launch {
         let tasks = TaskTracker::new();
         tasks.spawn(read(stdout, sender));
         tasks.spawn(write(stdin, to_say));
+        let started = Started::of(&child, &self.program.clone().into_os_string());
         Ok(Agent {
-            started: Started::of(&child, &self.program.clone().into_os_string()),
+            watch: Watch::start(&self.watch, run, &started),
+            started,
             said: Some(said),
             child,
             lines,

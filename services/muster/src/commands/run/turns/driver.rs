@@ -142,6 +142,10 @@ impl Driver {
                 () = agent::quiet(&mut self.agent.child) => if let Some(code) = self.gone(signals).await? {
                     return Ok(code);
                 },
+                seen = self.agent.watch.next() => {
+                    let said = self.telling.observed(seen);
+                    self.reporter.report(said).await;
+                }
                 Some(wanted) = self.carrying.wanted.recv() => self.wanted(wanted).await,
                 _ = signals.next() => self.signalled().await,
                 () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => self.out_of_patience(),

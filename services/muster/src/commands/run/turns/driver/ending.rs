@@ -67,7 +67,12 @@ impl Driver {
     /// The agent has ended. Gives back how the loop ends, where it does.
     pub(super) async fn gone(&mut self, signals: &mut Signals) -> anyhow::Result<Option<u8>> {
         let status = self.agent.ended().await.context("waiting for the agent")?;
-        let said = self.telling.ended(&self.agent.started, process::told(status));
+        let (seen, watched) = self.agent.watch.finish().await;
+        for seen in seen {
+            let said = self.telling.observed(seen);
+            self.reporter.report(said).await;
+        }
+        let said = self.telling.ended(&self.agent.started, process::told(status), watched);
         self.reporter.report(said).await;
         self.patience.answer = None;
         if let Some(Asked { effect, .. }) = self.asked.take() {
