@@ -51,17 +51,15 @@ fn table() -> Vec<Row> {
             Message { MessageKind: Sent, Delivered, Acked, Answered, Expired }
             Delegation { DelegationKind: Queued, Running, Completed, Failed, Cancelled, Stale, Refused }
             Leader { LeaderKind: Elected }
-            HostStatus { HostStatusKind: Started, Degraded, Recovered, Stopping }
-            ProcessLifecycle { LifecycleKind: Started, Exited }
+            HostStatus { HostStatusKind: Started, Degraded, Recovered, Stopping, Capability }
+            ProcessLifecycle { LifecycleKind: Started, Exited, DescendantStarted, DescendantExited }
+            ProcessFile { FileKind: Open, Write, Close, Unlink, Rename }
+            ProcessNetwork { NetworkKind: Connect, Listen }
+            ProcessProcess { ProcessKind: Exec }
             AgentOutput { OutputKind: Stream }
             AgentEffect { EffectReceiptKind: Accepted, Done, Failed }
             NoticeDelivery { DeliveryKind: Delivered, Failed, Parked, Suppressed };
         missing:
-            ProcessLifecycle { LifecycleKind: DescendantStarted, DescendantExited }
-            ProcessFile { FileKind: Open, Write, Close, Unlink, Rename }
-            ProcessNetwork { NetworkKind: Connect, Listen }
-            ProcessProcess { ProcessKind: Exec }
-            HostStatus { HostStatusKind: Capability }
             RuntimeHost { RuntimeHostKind: Removed }
             NoticeDelivery { DeliveryKind: Sent };
     }

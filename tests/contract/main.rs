@@ -11,6 +11,7 @@ mod envelopes;
 mod operations;
 mod parity;
 mod payloads;
+mod watched;
 
 use muster_wire::RawData;
 use std::path::PathBuf;

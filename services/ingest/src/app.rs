@@ -205,6 +205,8 @@ impl App {
             drain, metrics, health, ..
         } = context;
         report::started(&intake, identity.instance, watch.is_some()).await;
+        let means = report::means();
+        report::capability(&intake, means).await;
         drain.part(
             "spool",
             report::spool(intake.clone(), health.condition("spool"), drain.token()),
@@ -303,7 +305,7 @@ impl App {
 
         drain.part(
             "report",
-            report::run(intake.clone(), bus.clone(), counts.clone(), drain.token()),
+            report::run(intake.clone(), bus.clone(), counts.clone(), means, drain.token()),
         );
         if let Some(watch) = watch {
             let teller = intake.clone();

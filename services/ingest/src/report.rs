@@ -8,10 +8,11 @@ use muster_bus::Bus;
 use muster_domain::family::{EventType, HostStatusKind};
 use muster_domain::ids::InstanceId;
 use muster_runtime::health::Condition;
-use muster_wire::data::host::{Reason, Started};
+use muster_wire::data::host::{Capabilities, Means, Reason, Started};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +47,21 @@ pub(crate) async fn started(intake: &Intake, instance: InstanceId, watches: bool
     say(intake, HostStatusKind::Started, started).await;
 }
 
+/// What of processes can be observed here, from now on.
+pub(crate) async fn capability(intake: &Intake, means: Means) {
+    say(intake, HostStatusKind::Capability, Capabilities::of(means)).await;
+}
+
+/// What this system has of what observing needs.
+pub(crate) fn means() -> Means {
+    let there = |path: &str| Path::new(path).exists();
+    Means {
+        children: there("/proc/thread-self/children"),
+        descriptors: there("/proc/self/fdinfo"),
+        sockets: there("/proc/self/net/tcp"),
+    }
+}
+
 /// Keeps the spool's place in readiness, and says first of all when it is not the one that was here before. Runs until
 /// `stop`.
 pub(crate) async fn spool(intake: Intake, condition: Condition, stop: CancellationToken) -> anyhow::Result<()> {
@@ -77,11 +93,22 @@ pub(crate) async fn spool(intake: Intake, condition: Condition, stop: Cancellati
     }
 }
 
-/// Tells when the hub is away for long and back again, and keeps the gauges. Runs until `stop`.
-pub(crate) async fn run(intake: Intake, bus: Bus, counts: Counts, stop: CancellationToken) -> anyhow::Result<()> {
+/// Tells when the hub is away for long and back again, and when other things can be observed than before, and keeps the
+/// gauges. Runs until `stop`.
+pub(crate) async fn run(
+    intake: Intake,
+    bus: Bus,
+    counts: Counts,
+    mut observes: Means,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let mut away = Duration::ZERO;
     let mut told = false;
     loop {
+        let now = means();
+        if std::mem::replace(&mut observes, now) != now {
+            capability(&intake, now).await;
+        }
         let stats = intake.spool().stats().await?;
         counts.spool_bytes.set(stats.used_bytes as f64);
         counts

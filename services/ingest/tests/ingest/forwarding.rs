@@ -89,7 +89,7 @@ async fn a_drain_says_goodbye_and_leaves_nothing_behind() {
     );
     let all = hub.stored(EVENTS, Filter::all()).await;
     assert_eq!(all.last().unwrap().1.event_type.to_string(), "host.status.stopping");
-    assert_eq!(all.len(), 22);
+    assert_eq!(all.len(), 23);
 }
 
 #[tokio::test]

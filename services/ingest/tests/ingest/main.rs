@@ -3,6 +3,7 @@
 
 mod approvals;
 mod bad_input;
+mod capability;
 mod carriers;
 mod circuits;
 mod client;

@@ -72,7 +72,7 @@ async fn events_come_alone_in_arrays_and_in_lines() {
     let hook = hub.hooks("web-01", 1).await;
     assert_eq!(hook[0].1.id.to_string(), given["id"].as_str().unwrap());
     let all = hub.stored(EVENTS, Filter::all()).await;
-    assert_eq!(all.len(), 6, "started, four notes, stop");
+    assert_eq!(all.len(), 7, "started, capability, four notes, stop");
     assert_counts_are_whole(&all);
     let printed = eventually(SOON, async || {
         Some(hub.stored(TRANSCRIPT, Filter::all()).await).filter(|printed| !printed.is_empty())
@@ -227,7 +227,7 @@ async fn memory_stays_small_and_the_counts_are_shown() {
     hub.hooks("web-01", 4000).await;
     let metrics = ingest.get("/metrics").await.body;
     assert!(
-        metrics.contains("muster_ingest_events_accepted_total 4001"),
+        metrics.contains("muster_ingest_events_accepted_total 4002"),
         "{metrics}"
     );
     let status = std::fs::read_to_string(format!("/proc/{}/status", ingest.process.pid())).unwrap();
