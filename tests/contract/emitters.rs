@@ -42,6 +42,8 @@ fn table() -> Vec<Row> {
             Alert { AlertKind: Raised, Cleared }
             Feedback { FeedbackKind: Annotated }
             Case { CaseKind: Created, Archived }
+            Rule { RuleKind: Created, Enabled, Disabled, Ran }
+            Review { ReviewKind: Queued, Resolved, Dismissed }
             Experiment { ExperimentKind: Created, Started, Tagged, Concluded, Archived }
             WorkMemory { WorkMemoryKind: SubmitMemoryEvidence, ExtractMemoryCandidates, AdmitMemoryCandidate, PromoteMemory }
             WorkMemory { WorkMemoryKind: CompactMemory }

@@ -84,6 +84,10 @@ pub(crate) enum Command {
     Feedback(commands::feedback::Args),
     /// Sessions that are kept, and those that deserve it
     Case(commands::case::Args),
+    /// Queries, and what is done about the sessions that they find
+    Rule(commands::rule::Args),
+    /// Sessions that wait for somebody to look at them
+    Review(commands::review::Args),
     /// What sessions may spend before they are held
     Budget(commands::budget::Args),
     /// Whether a change makes sessions cheaper, shorter or better

@@ -24,6 +24,8 @@ pub(crate) mod message;
 pub(crate) mod migrate;
 pub(crate) mod policy;
 pub(crate) mod replay;
+pub(crate) mod review;
+pub(crate) mod rule;
 pub(crate) mod run;
 pub(crate) mod search;
 mod selection;
@@ -92,6 +94,8 @@ async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Command::Back(args) => hold::back(args, global).await,
         Command::Feedback(args) => feedback::run(args, global).await,
         Command::Case(args) => case::run(args, global).await,
+        Command::Rule(args) => rule::run(args, global).await,
+        Command::Review(args) => review::run(args, global).await,
         Command::Budget(args) => budget::run(args, global).await,
         Command::Experiment(args) => Box::pin(experiment::run(args, global)).await,
         Command::Policy(args) => Box::pin(policy::run(args, global)).await,

@@ -23,6 +23,7 @@ mod policy;
 mod query;
 mod recall;
 mod reviews;
+mod rules;
 
 use crate::index::Question;
 use bytes::Bytes;
@@ -37,10 +38,11 @@ use muster_domain::fleet::Fleet;
 use muster_domain::ids::{EventId, InstanceId};
 use muster_domain::names::HostName;
 use muster_domain::overlay::Overlay;
+use muster_domain::review::How;
 use muster_domain::time::Timestamp;
 use muster_wire::api::{
     self, ApiError, AuditDigest, AuditDigestRequest, BudgetsListRequest, ErrorKind, Hello, HelloRequest, Position,
-    RetryClass, Session, SessionRequest, Status, WhoamiRequest,
+    RetryClass, RulesListRequest, Session, SessionRequest, Status, WhoamiRequest,
 };
 use muster_wire::subject::Operation;
 use muster_wire::{limits, snapshot};
@@ -237,7 +239,20 @@ pub(crate) fn to(asked: &Asked<'_>, operation: Operation, body: &[u8]) -> Answer
         Operation::CasesCreate => return after(read(body).and_then(|request| reviews::create_case(asked, request))),
         Operation::CasesList => read(body).and_then(|request| asked.reply(reviews::cases(fleet, &request))),
         Operation::CasesGet => read(body).and_then(|request| asked.reply(reviews::case(fleet, request)?)),
-        Operation::CasesArchive => return after(read(body).and_then(|request| reviews::archive_case(asked, request))),
+        Operation::CasesArchive => return after(read(body).and_then(|request| reviews::archive(asked, request))),
+        Operation::RulesCreate => return after(read(body).and_then(|request| rules::create(asked, request))),
+        Operation::RulesList => read(body).and_then(|RulesListRequest {}| asked.reply(rules::list(fleet))),
+        Operation::RulesEnable => return after(read(body).and_then(|request| rules::switch(asked, &request, true))),
+        Operation::RulesDisable => return after(read(body).and_then(|request| rules::switch(asked, &request, false))),
+        Operation::RulesRun => return after(read(body).and_then(|request| rules::run(asked, &request))),
+        Operation::ReviewsList => read(body).and_then(|request| asked.reply(reviews::queue(fleet, &request))),
+        Operation::ReviewsGet => read(body).and_then(|request| asked.reply(reviews::queued(fleet, request)?)),
+        Operation::ReviewsResolve => {
+            return after(read(body).and_then(|request| reviews::end(asked, How::Resolved, request)));
+        }
+        Operation::ReviewsDismiss => {
+            return after(read(body).and_then(|request| reviews::end(asked, How::Dismissed, request)));
+        }
         Operation::MessagesSend => return after(read(body).and_then(|request| messages::send(asked, request))),
         Operation::MessagesReceive => match read(body) {
             Ok(request) => return messages::receive(asked, &request),

@@ -15,6 +15,7 @@ use crate::memory;
 use crate::message;
 use crate::names::HostName;
 use crate::overlay::Overlay;
+use crate::review;
 use crate::state::SessionState;
 use crate::time::Timestamp;
 
@@ -40,6 +41,7 @@ pub fn due(fleet: &Fleet) -> Option<Timestamp> {
         effect::due(fleet),
         alert::due(fleet),
         message::due(fleet),
+        review::due(fleet),
     ];
     dues.into_iter().flatten().min()
 }
@@ -77,6 +79,7 @@ pub fn expire(fleet: &Fleet, overlay: &Overlay, now: Timestamp) -> Vec<Draft> {
     drafts.extend(hold::expire(fleet, overlay, now));
     memory::expire(fleet, overlay, now, &mut drafts);
     alert::expire(fleet, overlay, now, &mut drafts);
+    review::expire(fleet, overlay, now, &mut drafts);
     drafts
 }
 

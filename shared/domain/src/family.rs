@@ -128,6 +128,8 @@ families! {
     Alert(AlertKind) = "runtime"."alert", Orchestrator;
     Feedback(FeedbackKind) = "runtime"."feedback", Orchestrator;
     Case(CaseKind) = "runtime"."case", Orchestrator;
+    Rule(RuleKind) = "runtime"."rule", Orchestrator;
+    Review(ReviewKind) = "runtime"."review", Orchestrator;
     Effect(EffectKind) = "runtime"."effect", Orchestrator;
     Leader(LeaderKind) = "runtime"."leader", Orchestrator;
     NoticeDelivery(DeliveryKind) = "notice"."delivery", Notifier;

@@ -379,6 +379,7 @@ impl Fleet {
 
     fn alert(&mut self, recorded: Moment<'_>, fact: &AlertFact) -> Applied {
         let applied = self.alerts.fold(recorded, fact);
+        self.reviews.alert(fact, session_of(recorded).as_ref(), recorded.at);
         if let (Some(host), Some(id)) = (&recorded.event.host, &recorded.event.session) {
             let key = SessionKey {
                 host: host.clone(),

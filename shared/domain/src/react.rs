@@ -14,6 +14,7 @@ use crate::fleet::{Fleet, SessionKey};
 use crate::memory;
 use crate::message;
 use crate::overlay::Overlay;
+use crate::review;
 use crate::session::Session;
 use crate::state::SessionState;
 
@@ -47,6 +48,7 @@ pub fn react(fleet: &Fleet, overlay: &Overlay, recorded: &Recorded) -> Vec<Draft
     memory::react(fleet, overlay, recorded, &mut drafts);
     alert::react(fleet, overlay, recorded, &mut drafts);
     message::react(fleet, overlay, recorded, &mut drafts);
+    review::react(fleet, overlay, recorded, &mut drafts);
     drafts
 }
 
@@ -65,6 +67,7 @@ pub fn catch_up(fleet: &Fleet, overlay: &Overlay) -> Vec<Draft> {
     memory::catch_up(fleet, overlay, &mut drafts);
     alert::catch_up(fleet, overlay, &mut drafts);
     message::catch_up(fleet, overlay, &mut drafts);
+    review::catch_up(fleet, overlay, &mut drafts);
     drafts
 }
 

@@ -25,6 +25,7 @@ mod message;
 mod policy;
 mod query;
 mod review;
+mod rule;
 mod search;
 mod stats;
 mod work_memory;
@@ -94,7 +95,11 @@ pub use policy::{
 pub use review::{
     CaseAnswer, CaseWritten, CasesCreateRequest, CasesList, CasesMineRequest, CasesMined, CloseRequest, ClosedRow,
     FeedbackAnnotateRequest, FeedbackAnswer, FeedbackList, FeedbackListRequest, FeedbackRow, FileOutcome, FileRequest,
-    FileRow, FilesListRequest, ProposalRow,
+    FileRow, FilesListRequest, ProposalRow, ReviewAnswer, ReviewWritten, ReviewsList,
+};
+pub use rule::{
+    ActedRow, RuleAnswer, RuleRow, RuleRunRow, RulesCreateRequest, RulesList, RulesListRequest, RulesRan,
+    RulesRunRequest, RulesSwitchRequest,
 };
 
 pub use query::{Place, SessionsFound, SessionsQueryRequest, SessionsSummary, SessionsSummaryRequest, Share, Sum};

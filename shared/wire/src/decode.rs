@@ -84,6 +84,12 @@ fn fact(event_type: &EventType, data: &str) -> Fact {
         EventType::Experiment(kind) => {
             data::experiment::decode(*kind, data).map(|fact| Fact::Decision(Decision::Experiment(Box::new(fact))))
         }
+        EventType::Review(kind) => {
+            data::review::review(*kind, data).map(|fact| Fact::Decision(Decision::Review(Box::new(fact))))
+        }
+        EventType::Rule(kind) => {
+            data::review::rule(*kind, data).map(|fact| Fact::Decision(Decision::Review(Box::new(fact))))
+        }
         EventType::Circuit(kind) => decision::circuit(*kind, data).map(Fact::Decision),
         EventType::Alert(kind) => decision::alert(*kind, data).map(Fact::Decision),
         EventType::Checkpoint(kind) => decision::checkpoint(*kind, data).map(Fact::Decision),

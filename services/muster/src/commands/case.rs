@@ -10,8 +10,8 @@ use muster_domain::names::HostName;
 use muster_domain::review::{How, Label};
 use muster_domain::time::Timestamp;
 use muster_wire::api::{
-    CaseAnswer, CaseWritten, CasesCreateRequest, CasesList, CasesMineRequest, CasesMined, CloseRequest, FileOutcome,
-    FileRequest, FileRow, FilesListRequest, ProposalRow,
+    CaseAnswer, CaseWritten, CasesCreateRequest, CasesList, CasesMineRequest, CasesMined, CloseRequest, FeedbackRow,
+    FileOutcome, FileRequest, FileRow, FilesListRequest, ProposalRow, SessionSummary,
 };
 use muster_wire::subject::Operation;
 use std::process::ExitCode;
@@ -148,7 +148,12 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             if global.json {
                 output::json(&answer)?;
             } else {
-                show(&answer, format::now());
+                let CaseAnswer {
+                    case,
+                    session,
+                    feedback,
+                } = answer;
+                show("CASE", &case, session.as_ref(), &feedback);
             }
         }
         Verb::Archive { id, note } => {
@@ -187,14 +192,11 @@ pub(super) fn show_written(
     Ok(())
 }
 
-fn show(answer: &CaseAnswer, now: Timestamp) {
-    let CaseAnswer {
-        case,
-        session,
-        feedback,
-    } = answer;
-    output::line(&table("CASE", std::slice::from_ref(case), now));
-    let stands = session.as_ref().map_or_else(
+/// One, with its session and what was said of it.
+pub(super) fn show(what: &str, row: &FileRow, session: Option<&SessionSummary>, feedback: &[FeedbackRow]) {
+    let now = format::now();
+    output::line(&table(what, std::slice::from_ref(row), now));
+    let stands = session.map_or_else(
         || "its session is no longer known".to_owned(),
         |session| {
             format!(
@@ -205,7 +207,7 @@ fn show(answer: &CaseAnswer, now: Timestamp) {
         },
     );
     output::line(&stands);
-    if let Some(note) = case.closed.as_ref().and_then(|closed| closed.note.as_deref()) {
+    if let Some(note) = row.closed.as_ref().and_then(|closed| closed.note.as_deref()) {
         output::line(note);
     }
     if !feedback.is_empty() {
@@ -234,6 +236,8 @@ pub(super) fn table(what: &str, rows: &[FileRow], now: Timestamp) -> String {
 fn state(row: &FileRow) -> String {
     let how = |how| match how {
         How::Archived => "archived",
+        How::Resolved => "resolved",
+        How::Dismissed => "dismissed",
     };
     match &row.closed {
         None => "open".to_owned(),

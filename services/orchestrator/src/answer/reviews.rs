@@ -1,15 +1,15 @@
-//! What people and agents think of sessions, and which of them are kept.
+//! What people and agents think of sessions, which of them are kept, and which wait to be looked at.
 
 use super::leases::{bad, ground};
 use super::{After, Asked, Then, encode_at, lists, page};
 use muster_domain::digest;
 use muster_domain::fleet::{Fleet, SessionKey};
-use muster_domain::review::{self, Decided, Docket, File, NOTE_BYTES_MAX, REASON_BYTES_MAX, Refusal, Said};
+use muster_domain::review::{self, Decided, Docket, File, How, Kept, NOTE_BYTES_MAX, REASON_BYTES_MAX, Refusal, Said};
 use muster_domain::view;
 use muster_wire::api::{
     self, ApiError, CaseAnswer, CaseWritten, CasesCreateRequest, CasesList, CasesMineRequest, CasesMined, CloseRequest,
     ErrorKind, FeedbackAnnotateRequest, FeedbackAnswer, FeedbackList, FeedbackListRequest, FeedbackRow, FileOutcome,
-    FileRequest, FileRow, FilesListRequest, ProposalRow, SessionSummary,
+    FileRequest, FileRow, FilesListRequest, ProposalRow, ReviewAnswer, ReviewWritten, ReviewsList, SessionSummary,
 };
 use serde::Serialize;
 
@@ -59,11 +59,24 @@ pub(super) fn create_case(asked: &Asked<'_>, request: CasesCreateRequest) -> Res
     answer(decided, case_written)
 }
 
-pub(super) fn archive_case(asked: &Asked<'_>, request: CloseRequest) -> Result<After, ApiError> {
-    let digest = asked_by(asked, &request);
+pub(super) fn archive(asked: &Asked<'_>, request: CloseRequest) -> Result<After, ApiError> {
+    answer(close(asked, How::Archived, request)?, case_written)
+}
+
+pub(super) fn end(asked: &Asked<'_>, how: How, request: CloseRequest) -> Result<After, ApiError> {
+    answer(close(asked, how, request)?, |fleet, decided| {
+        let review = fleet.reviews().queue().get(decided.about);
+        Ok(ReviewWritten {
+            outcome: FileOutcome::of(decided.applied),
+            review: FileRow::new(review.ok_or_else(forgotten)?),
+        })
+    })
+}
+
+fn close(asked: &Asked<'_>, how: How, request: CloseRequest) -> Result<Result<Decided, Refusal>, ApiError> {
+    let digest = asked_by(asked, &(how, &request));
     let note = words("note", request.note, REASON_BYTES_MAX)?;
-    let decided = review::archive_case(&ground(asked, digest), request.id, note.as_deref());
-    answer(decided, case_written)
+    Ok(review::close(&ground(asked, digest), how, request.id, note.as_deref()))
 }
 
 fn case_written(fleet: &Fleet, decided: &Decided) -> Result<CaseWritten, ApiError> {
@@ -94,15 +107,35 @@ fn files(docket: &Docket, request: &FilesListRequest) -> page::Page<FileRow> {
     page::of(rows, api::page_rows(request.limit))
 }
 
+pub(super) fn queue(fleet: &Fleet, request: &FilesListRequest) -> ReviewsList {
+    let page = files(fleet.reviews().queue(), request);
+    ReviewsList {
+        next_cursor: page.next(|row| row.id),
+        reviews: page.rows,
+    }
+}
+
 pub(super) fn case(fleet: &Fleet, request: FileRequest) -> Result<CaseAnswer, ApiError> {
-    let case = fleet.reviews().cases().get(request.id);
-    let case = case.ok_or_else(|| refused(&Refusal::NoCase(request.id)))?;
-    let session = &case.opening.session;
+    let case = file(fleet, Kept::Case, request)?;
     Ok(CaseAnswer {
         case: FileRow::new(case),
-        session: known(fleet, session),
-        feedback: said(fleet, session),
+        session: known(fleet, &case.opening.session),
+        feedback: said(fleet, &case.opening.session),
     })
+}
+
+pub(super) fn queued(fleet: &Fleet, request: FileRequest) -> Result<ReviewAnswer, ApiError> {
+    let review = file(fleet, Kept::Review, request)?;
+    Ok(ReviewAnswer {
+        review: FileRow::new(review),
+        session: known(fleet, &review.opening.session),
+        feedback: said(fleet, &review.opening.session),
+    })
+}
+
+fn file(fleet: &Fleet, kept: Kept, request: FileRequest) -> Result<&File, ApiError> {
+    let file = fleet.reviews().docket(kept).get(request.id);
+    file.ok_or_else(|| refused(&Refusal::None(kept, request.id)))
 }
 
 fn known(fleet: &Fleet, session: &SessionKey) -> Option<SessionSummary> {
@@ -124,11 +157,11 @@ pub(super) fn mine(fleet: &Fleet, request: &CasesMineRequest) -> CasesMined {
 }
 
 /// One number for what is asked, and by whom: another's request of the same name is another request.
-fn asked_by(asked: &Asked<'_>, request: &impl std::hash::Hash) -> u64 {
+pub(super) fn asked_by(asked: &Asked<'_>, request: &impl std::hash::Hash) -> u64 {
     digest::of(&(&asked.asker.caller, asked.asker.session.as_ref(), request))
 }
 
-fn words(member: &str, text: Option<String>, bytes_max: usize) -> Result<Option<Box<str>>, ApiError> {
+pub(super) fn words(member: &str, text: Option<String>, bytes_max: usize) -> Result<Option<Box<str>>, ApiError> {
     let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty());
     match text {
         Some(text) if text.len() > bytes_max => Err(bad(&format!(
@@ -140,7 +173,7 @@ fn words(member: &str, text: Option<String>, bytes_max: usize) -> Result<Option<
 }
 
 /// Once it is written, or what it was decided from is read back.
-fn answer<R: Serialize>(
+pub(super) fn answer<R: Serialize>(
     decided: Result<Decided, Refusal>,
     row: impl FnOnce(&Fleet, &Decided) -> Result<R, ApiError> + Send + Sync + 'static,
 ) -> Result<After, ApiError> {
@@ -151,21 +184,27 @@ fn answer<R: Serialize>(
 }
 
 /// It was there when it was asked for.
-fn forgotten() -> ApiError {
+pub(super) fn forgotten() -> ApiError {
     ApiError::new(ErrorKind::NotFound, "it is no longer remembered; the log has it")
 }
 
-fn refused(refusal: &Refusal) -> ApiError {
+pub(super) fn refused(refusal: &Refusal) -> ApiError {
     let kind = match refusal {
         Refusal::Nothing => ErrorKind::BadRequest,
-        Refusal::NoCase(_) => ErrorKind::NotFound,
-        Refusal::OwnCase => ErrorKind::Forbidden,
+        Refusal::None(..) | Refusal::NoRule(_) => ErrorKind::NotFound,
+        Refusal::Own(_) => ErrorKind::Forbidden,
         Refusal::Named(_)
         | Refusal::TooManySpeakers
         | Refusal::TooMuchFeedback
         | Refusal::TooHeavy
-        | Refusal::TooManyCases
-        | Refusal::TooManyOfSession => ErrorKind::Conflict,
+        | Refusal::TooMany(_)
+        | Refusal::TooManyOfSession(_)
+        | Refusal::Off(_)
+        | Refusal::Taken(..)
+        | Refusal::TooManyRules
+        | Refusal::TooMuchDone
+        | Refusal::TooManyAlerts
+        | Refusal::Unreadable(_) => ErrorKind::Conflict,
     };
     ApiError::new(kind, refusal.to_string())
 }

@@ -261,6 +261,14 @@ closed! {
     CaseKind { Created = "created", Archived = "archived" }
 }
 closed! {
+    /// Queries, with something to be done about each session they find.
+    RuleKind { Created = "created", Enabled = "enabled", Disabled = "disabled", Ran = "ran" }
+}
+closed! {
+    /// Sessions that wait for somebody to look at them.
+    ReviewKind { Queued = "queued", Resolved = "resolved", Dismissed = "dismissed" }
+}
+closed! {
     /// What a host shall do.
     EffectKind { Requested = "requested", Withdrawn = "withdrawn" }
 }

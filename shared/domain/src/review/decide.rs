@@ -1,8 +1,8 @@
 //! May they, and what follows from it. Decided from the state as it will be once what is on its way is folded.
 
 use super::{
-    Annotation, By, Change, Closing, Docket, FEEDBACK_MAX, Label, OPEN_MAX, OPEN_OF_SESSION_MAX, Opening, ReviewFact,
-    Reviews, SESSION_MAX, Score, WEIGHT_MAX,
+    ACTED_MAX, ALERTS_MAX, Annotation, By, Change, Closing, FEEDBACK_MAX, How, Kept, Label, OPEN_MAX,
+    OPEN_OF_SESSION_MAX, Opening, RULES_MAX, ReviewFact, Reviews, SESSION_MAX, Score, WEIGHT_MAX,
 };
 use crate::conclusion::{Cause, Conclusion, Draft};
 use crate::fleet::SessionKey;
@@ -29,17 +29,38 @@ pub enum Refusal {
     #[error("feedback weighs {WEIGHT_MAX} bytes, the cap; it goes with its sessions")]
     TooHeavy,
     /// There is none, or it is forgotten.
-    #[error("there is no case {0}; list them")]
-    NoCase(u64),
+    #[error("there is no {0} {1}; list them")]
+    None(Kept, u64),
     /// Too many are open.
-    #[error("{OPEN_MAX} cases are open, the cap; archive some")]
-    TooManyCases,
+    #[error("{OPEN_MAX} {0}s are open, the cap; close some")]
+    TooMany(Kept),
     /// Too many are open of one session.
-    #[error("{OPEN_OF_SESSION_MAX} cases of this session are open, the cap; archive some")]
-    TooManyOfSession,
+    #[error("{OPEN_OF_SESSION_MAX} {0}s of this session are open, the cap; close some")]
+    TooManyOfSession(Kept),
     /// It is about who asks.
-    #[error("a session does not decide what becomes of its own case")]
-    OwnCase,
+    #[error("a session does not decide what becomes of its own {0}")]
+    Own(Kept),
+    /// There is none.
+    #[error("there is no rule {0}; list them")]
+    NoRule(u64),
+    /// It is off.
+    #[error("rule {0} is off: enable it, or see what it would do by a dry run")]
+    Off(u64),
+    /// Another is called so.
+    #[error("{0:?} is the name of rule {1}, which is on: disable that, or take another name")]
+    Taken(Box<str>, u64),
+    /// There are too many.
+    #[error("there are {RULES_MAX} rules, the cap: disable one, and give the new one its name")]
+    TooManyRules,
+    /// Too much is remembered of what was done.
+    #[error("rules have done something about {ACTED_MAX} sessions, the cap; these go with their sessions")]
+    TooMuchDone,
+    /// Too many alerts stand.
+    #[error("{ALERTS_MAX} alerts of rules stand, the cap; they end after a day, or with their rule")]
+    TooManyAlerts,
+    /// It was read by another version.
+    #[error("this version does not read its filter: {0}")]
+    Unreadable(Box<str>),
 }
 
 /// What is said of a session.
@@ -67,13 +88,13 @@ pub struct Decided {
 }
 
 /// Where it is decided.
-struct Desk<'a, 'b> {
-    ground: &'a Ground<'b>,
-    reviews: Cow<'b, Reviews>,
+pub(super) struct Desk<'a, 'b> {
+    pub(super) ground: &'a Ground<'b>,
+    pub(super) reviews: Cow<'b, Reviews>,
 }
 
 impl<'a, 'b> Desk<'a, 'b> {
-    fn at(ground: &'a Ground<'b>) -> Self {
+    pub(super) fn at(ground: &'a Ground<'b>) -> Self {
         let known = ground.fleet.reviews();
         Self {
             ground,
@@ -82,7 +103,7 @@ impl<'a, 'b> Desk<'a, 'b> {
     }
 
     /// What became of this request when it came before.
-    fn repeated(&self) -> Result<Option<Decided>, Refusal> {
+    pub(super) fn repeated(&self) -> Result<Option<Decided>, Refusal> {
         let request = &self.ground.asker.request;
         match self.reviews.requests.iter().find(|known| known.id == *request) {
             None => Ok(None),
@@ -91,31 +112,38 @@ impl<'a, 'b> Desk<'a, 'b> {
         }
     }
 
-    fn by(&self) -> By {
+    pub(super) fn by(&self) -> By {
         By::Caller {
             name: self.ground.asker.caller.clone(),
             session: self.ground.asker.session.clone(),
         }
     }
 
-    fn draft(&self, session: &SessionKey, change: Change) -> Draft {
-        let asker = self.ground.asker;
-        let known = self.ground.fleet.session(session);
-        let fact = ReviewFact {
-            change,
-            request: (asker.request.clone(), self.ground.digest),
-        };
+    pub(super) fn draft(&self, session: Option<&SessionKey>, change: Change) -> Draft {
+        let request = (self.ground.asker.request.clone(), self.ground.digest);
+        self.concluded(session, Conclusion::Review(Box::new(ReviewFact { change, request })))
+    }
+
+    pub(super) fn concluded(&self, session: Option<&SessionKey>, conclusion: Conclusion) -> Draft {
+        let known = session.and_then(|key| self.ground.fleet.session(key));
         Draft {
-            host: Some(session.host.clone()),
-            session: Some(session.id.clone()),
+            host: session.map(|key| key.host.clone()),
+            session: session.map(|key| key.id.clone()),
             agent: known.and_then(|session| session.agent().cloned()),
             profile: known.and_then(|session| session.profile().cloned()),
-            conclusion: Conclusion::Review(Box::new(fact)),
-            cause: Cause::Request(asker.request.clone()),
+            conclusion,
+            cause: Cause::Request(self.ground.asker.request.clone()),
         }
     }
 
-    fn written(&self, about: u64, session: &SessionKey, change: Change) -> Decided {
+    /// What follows is decided as if this were written.
+    pub(super) fn foresee(&mut self, draft: &Draft) {
+        if let Conclusion::Review(fact) = &draft.conclusion {
+            self.reviews.to_mut().fold(fact, self.ground.now);
+        }
+    }
+
+    pub(super) fn written(&self, about: u64, session: Option<&SessionKey>, change: Change) -> Decided {
         Decided {
             drafts: vec![self.draft(session, change)],
             soon: None,
@@ -124,13 +152,26 @@ impl<'a, 'b> Desk<'a, 'b> {
         }
     }
 
-    fn unwritten(&self, about: u64, applied: bool) -> Decided {
+    pub(super) fn unwritten(&self, about: u64, applied: bool) -> Decided {
         Decided {
             drafts: Vec::new(),
             soon: self.ground.overlay.reviews().last(),
             about,
             applied,
         }
+    }
+
+    /// Whether this session may be kept, too.
+    pub(super) fn room(&self, kept: Kept, session: &SessionKey) -> Result<(), Refusal> {
+        let docket = self.reviews.docket(kept);
+        if docket.is_open().count() >= OPEN_MAX {
+            return Err(Refusal::TooMany(kept));
+        }
+        let own = docket.is_open().filter(|file| file.opening.session == *session);
+        if own.count() >= OPEN_OF_SESSION_MAX {
+            return Err(Refusal::TooManyOfSession(kept));
+        }
+        Ok(())
     }
 }
 
@@ -165,7 +206,7 @@ pub fn annotate(ground: &Ground<'_>, session: &SessionKey, said: Said) -> Result
     if weight > WEIGHT_MAX {
         return Err(Refusal::TooHeavy);
     }
-    Ok(desk.written(annotation.id, session, Change::Annotated(annotation)))
+    Ok(desk.written(annotation.id, Some(session), Change::Annotated(annotation)))
 }
 
 /// Keeps a known session, and why.
@@ -182,43 +223,32 @@ pub fn create_case(
     if let Some(before) = desk.repeated()? {
         return Ok(before);
     }
-    let cases = desk.reviews.cases();
-    room(cases, session)?;
+    desk.room(Kept::Case, session)?;
     let opening = Opening {
-        id: cases.counted + 1,
+        id: desk.reviews.cases().counted + 1,
         session: session.clone(),
         reason: reason.into(),
         label,
         by: desk.by(),
     };
-    Ok(desk.written(opening.id, session, Change::CaseCreated(opening)))
+    Ok(desk.written(opening.id, Some(session), Change::CaseCreated(opening)))
 }
 
-fn room(cases: &Docket, session: &SessionKey) -> Result<(), Refusal> {
-    if cases.is_open().count() >= OPEN_MAX {
-        return Err(Refusal::TooManyCases);
-    }
-    let own = cases.is_open().filter(|file| file.opening.session == *session);
-    if own.count() >= OPEN_OF_SESSION_MAX {
-        return Err(Refusal::TooManyOfSession);
-    }
-    Ok(())
-}
-
-/// Puts a case away; one that is stays as it was.
+/// Ends a case or a review so; one that is over stays as it was.
 ///
 /// # Errors
 /// [`Refusal`], where there is none, or it is about who asks.
-pub fn archive_case(ground: &Ground<'_>, id: u64, note: Option<&str>) -> Result<Decided, Refusal> {
+pub fn close(ground: &Ground<'_>, how: How, id: u64, note: Option<&str>) -> Result<Decided, Refusal> {
     let desk = Desk::at(ground);
     if let Some(before) = desk.repeated()? {
         return Ok(before);
     }
-    let case = desk.reviews.cases().get(id).ok_or(Refusal::NoCase(id))?;
-    if ground.asker.session.as_ref() == Some(&case.opening.session.id) {
-        return Err(Refusal::OwnCase);
+    let kept = how.kept();
+    let file = desk.reviews.docket(kept).get(id).ok_or(Refusal::None(kept, id))?;
+    if ground.asker.session.as_ref() == Some(&file.opening.session.id) {
+        return Err(Refusal::Own(kept));
     }
-    if case.end.is_some() {
+    if file.end.is_some() {
         return Ok(desk.unwritten(id, false));
     }
     let closing = Closing {
@@ -226,5 +256,5 @@ pub fn archive_case(ground: &Ground<'_>, id: u64, note: Option<&str>) -> Result<
         by: desk.by(),
         note: note.map(Into::into),
     };
-    Ok(desk.written(id, &case.opening.session, Change::CaseArchived(closing)))
+    Ok(desk.written(id, Some(&file.opening.session), how.closed(closing)))
 }

@@ -1,10 +1,11 @@
 //! Sessions that are kept for somebody: open until it is said how that ended, and remembered for a while then.
 
-use super::{By, Label};
+use super::{By, Change, Label};
 use crate::fleet::SessionKey;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Bytes of a reason, or of a note at the end.
 pub const REASON_BYTES_MAX: usize = 1024;
@@ -48,6 +49,55 @@ pub struct Closing {
 pub enum How {
     /// It was put away.
     Archived,
+    /// Somebody looked at it.
+    Resolved,
+    /// Nobody need look at it.
+    Dismissed,
+}
+
+impl How {
+    /// What ends so.
+    pub const fn kept(self) -> Kept {
+        match self {
+            Self::Archived => Kept::Case,
+            Self::Resolved | Self::Dismissed => Kept::Review,
+        }
+    }
+
+    pub(super) const fn closed(self, closing: Closing) -> Change {
+        match self {
+            Self::Archived => Change::CaseArchived(closing),
+            Self::Resolved => Change::Resolved(closing),
+            Self::Dismissed => Change::Dismissed(closing),
+        }
+    }
+}
+
+/// What for a session is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// To be found again.
+    Case,
+    /// To be looked at.
+    Review,
+}
+
+impl Kept {
+    pub(super) const fn opened(self, opening: Opening) -> Change {
+        match self {
+            Self::Case => Change::CaseCreated(opening),
+            Self::Review => Change::Queued(opening),
+        }
+    }
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Case => "case",
+            Self::Review => "review",
+        })
+    }
 }
 
 /// An end.

@@ -131,7 +131,7 @@ pub struct CasesCreateRequest {
     pub request_id: Option<String>,
 }
 
-/// `cases.archive`, or any other end: which, and what there is to say.
+/// `cases.archive`, `reviews.resolve`, `reviews.dismiss`: which, and what there is to say.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CloseRequest {
@@ -145,7 +145,7 @@ pub struct CloseRequest {
     pub request_id: Option<String>,
 }
 
-/// `cases.get`: which.
+/// `cases.get`, `reviews.get`: which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileRequest {
@@ -153,7 +153,7 @@ pub struct FileRequest {
     pub id: u64,
 }
 
-/// `cases.list`: which.
+/// `cases.list`, `reviews.list`: which.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FilesListRequest {
@@ -181,6 +181,35 @@ pub struct CasesList {
     pub cases: Vec<FileRow>,
     /// Where the next page begins.
     pub next_cursor: Option<u64>,
+}
+
+/// A page of sessions that wait for somebody to look at them, the latest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewsList {
+    /// The rows.
+    pub reviews: Vec<FileRow>,
+    /// Where the next page begins.
+    pub next_cursor: Option<u64>,
+}
+
+/// What became of a request about a review.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewWritten {
+    /// Whether it is this request's doing.
+    pub outcome: FileOutcome,
+    /// The review, as it is.
+    pub review: FileRow,
+}
+
+/// One review, with what is known of its session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReviewAnswer {
+    /// The review.
+    pub review: FileRow,
+    /// Its session, while it is known.
+    pub session: Option<SessionSummary>,
+    /// What counts of what was said of it.
+    pub feedback: Vec<FeedbackRow>,
 }
 
 /// What became of a request about a case.

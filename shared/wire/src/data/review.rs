@@ -1,11 +1,12 @@
-//! `runtime.feedback.*` and `runtime.case.*`: what was said of sessions, and which of them are kept.
+//! `runtime.feedback.*`, `runtime.case.*`, `runtime.rule.*` and `runtime.review.*`: what was said of sessions, which are
+//! kept, by which rules, and which wait for somebody to look at them.
 //!
 //! What was said or done is written as the domain says it: its words are the contract's own.
 
 use super::Payload;
 use super::runtime::RuntimeMetadata;
 use crate::envelope::RawData;
-use muster_domain::family::{CaseKind, FeedbackKind};
+use muster_domain::family::{CaseKind, FeedbackKind, ReviewKind, RuleKind};
 use muster_domain::review::{Change, ReviewFact};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -29,8 +30,13 @@ pub(crate) fn encode(runtime: RuntimeMetadata, fact: ReviewFact) -> RawData {
     let (_, request_digest) = fact.request;
     match fact.change {
         Change::Annotated(change) => write(runtime, request_digest, change),
-        Change::CaseCreated(change) => write(runtime, request_digest, change),
-        Change::CaseArchived(change) => write(runtime, request_digest, change),
+        Change::CaseCreated(change) | Change::Queued(change) => write(runtime, request_digest, change),
+        Change::CaseArchived(change) | Change::Resolved(change) | Change::Dismissed(change) => {
+            write(runtime, request_digest, change)
+        }
+        Change::RuleCreated(change) => write(runtime, request_digest, change),
+        Change::RuleEnabled(change) | Change::RuleDisabled(change) => write(runtime, request_digest, change),
+        Change::RuleRan(change) => write(runtime, request_digest, change),
     }
 }
 
@@ -58,6 +64,25 @@ pub(crate) fn case(kind: CaseKind, data: &str) -> Option<ReviewFact> {
     }
 }
 
+/// Reads what became of a session that waits for somebody to look at it.
+pub(crate) fn review(kind: ReviewKind, data: &str) -> Option<ReviewFact> {
+    match kind {
+        ReviewKind::Queued => read(data, Change::Queued),
+        ReviewKind::Resolved => read(data, Change::Resolved),
+        ReviewKind::Dismissed => read(data, Change::Dismissed),
+    }
+}
+
+/// Reads what became of a rule.
+pub(crate) fn rule(kind: RuleKind, data: &str) -> Option<ReviewFact> {
+    match kind {
+        RuleKind::Created => read(data, Change::RuleCreated),
+        RuleKind::Enabled => read(data, Change::RuleEnabled),
+        RuleKind::Disabled => read(data, Change::RuleDisabled),
+        RuleKind::Ran => read(data, Change::RuleRan),
+    }
+}
+
 fn read<T: DeserializeOwned>(data: &str, change: impl FnOnce(T) -> Change) -> Option<ReviewFact> {
     let reviewed: Reviewed<T> = serde_json::from_str(data).ok()?;
     Some(ReviewFact {
@@ -70,12 +95,13 @@ fn read<T: DeserializeOwned>(data: &str, change: impl FnOnce(T) -> Change) -> Op
 mod tests {
     use super::*;
     use crate::{decision, decode};
+    use muster_domain::alert::Severity;
     use muster_domain::conclusion::{Cause, Conclusion, Draft};
     use muster_domain::fact::{Decision, Fact};
     use muster_domain::fleet::SessionKey;
     use muster_domain::ids::EventId;
     use muster_domain::names::{HostName, SessionId};
-    use muster_domain::review::{Annotation, By, Closing, Label, Opening, Score};
+    use muster_domain::review::{Action, Annotation, By, Closing, Definition, Label, Opening, Ran, Score, Switch};
     use muster_domain::time::Timestamp;
     use uuid::Uuid;
 
@@ -103,15 +129,46 @@ mod tests {
             label: Some(Label::Bug),
             by: by.clone(),
         };
+        let queued = Opening {
+            label: None,
+            by: By::Rule {
+                rule: 3,
+                name: "loud".into(),
+            },
+            ..opening.clone()
+        };
         let closing = Closing {
             id: 7,
-            by,
+            by: by.clone(),
             note: Some("fixed".into()),
+        };
+        let definition = Definition {
+            id: 3,
+            name: "loud".into(),
+            filter: "errors>=3".into(),
+            action: Action::EmitAlert,
+            message: None,
+            severity: Severity::Info,
+            by: by.clone(),
+        };
+        let switch = Switch { id: 3, by: by.clone() };
+        let ran = Ran {
+            id: 3,
+            matched: 2,
+            acted: 1,
+            by,
         };
         vec![
             ("runtime.feedback.annotated", Change::Annotated(annotation)),
             ("runtime.case.created", Change::CaseCreated(opening)),
-            ("runtime.case.archived", Change::CaseArchived(closing)),
+            ("runtime.case.archived", Change::CaseArchived(closing.clone())),
+            ("runtime.review.queued", Change::Queued(queued)),
+            ("runtime.review.resolved", Change::Resolved(closing.clone())),
+            ("runtime.review.dismissed", Change::Dismissed(closing)),
+            ("runtime.rule.created", Change::RuleCreated(definition)),
+            ("runtime.rule.enabled", Change::RuleEnabled(switch.clone())),
+            ("runtime.rule.disabled", Change::RuleDisabled(switch)),
+            ("runtime.rule.ran", Change::RuleRan(ran)),
         ]
     }
 

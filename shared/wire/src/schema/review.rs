@@ -1,7 +1,8 @@
-//! What is thought of sessions, and which are kept.
+//! What is thought of sessions, which are kept, and by which rules.
 
 use super::{count, object, request_id, rows, text, time};
-use muster_domain::review::Label;
+use muster_domain::alert::Severity;
+use muster_domain::review::{Action, Label};
 use serde_json::{Value, json};
 
 fn label(what: &str) -> Value {
@@ -82,5 +83,34 @@ pub(super) fn close() -> Value {
 
 pub(super) fn cases_mine() -> Value {
     let members = json!({"since": time("only what happened since then"), "limit": rows()});
+    object(members, &[])
+}
+
+pub(super) fn rules_create() -> Value {
+    let actions: Vec<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
+    let severities: Vec<&str> = Severity::ALL.iter().map(|severity| severity.as_str()).collect();
+    let members = json!({
+        "name": text("what it is called, in at most 64 bytes"),
+        "filter": text("which sessions: a query, as in errors>=3 agent=codex"),
+        "action": {"enum": actions, "description": "what is done about each of them, once"},
+        "message": text("why, in at most 1 KiB"),
+        "severity": {"enum": severities, "description": "how much its alerts matter; warning without it"},
+        "request_id": request_id(),
+    });
+    object(members, &["name", "filter", "action"])
+}
+
+pub(super) fn rules_switch() -> Value {
+    let members = json!({"id": count("its number"), "request_id": request_id()});
+    object(members, &["id"])
+}
+
+pub(super) fn rules_run() -> Value {
+    let members = json!({
+        "id": count("only this rule; without it, every one that is on"),
+        "since": time("only about sessions that were heard of since then"),
+        "dry_run": flag("only say what would be done"),
+        "request_id": request_id(),
+    });
     object(members, &[])
 }

@@ -193,6 +193,24 @@ operations! {
     CasesGet = "cases"."get", Viewer, tool "kaizen_cases_show", cli "case show";
     /// Puts a case away.
     CasesArchive = "cases"."archive", Operator, tool "kaizen_cases_archive", cli "case archive";
+    /// A rule: a query, and what is done about each session that it finds, once.
+    RulesCreate = "rules"."create", Operator, tool "kaizen_rules_create", cli "rule create";
+    /// Every rule, and about how many sessions it did something.
+    RulesList = "rules"."list", Viewer, tool "kaizen_rules_list", cli "rule list";
+    /// Switches a rule on.
+    RulesEnable = "rules"."enable", Operator, tool "kaizen_rules_enable", cli "rule enable";
+    /// Switches a rule off, and clears its alerts.
+    RulesDisable = "rules"."disable", Operator, tool "kaizen_rules_disable", cli "rule disable";
+    /// Does what rules say about each session that they find and did nothing about yet.
+    RulesRun = "rules"."run", Operator, tool "kaizen_rules_run", cli "rule run";
+    /// Sessions that wait for somebody to look at them, the latest first.
+    ReviewsList = "reviews"."list", Viewer, tool "kaizen_review_list", cli "review list";
+    /// One of them, with its session and what was said of it.
+    ReviewsGet = "reviews"."get", Viewer, tool "kaizen_review_show", cli "review show";
+    /// Says that somebody looked at it, and that is that.
+    ReviewsResolve = "reviews"."resolve", Operator, tool "kaizen_review_resolve", cli "review resolve";
+    /// Says that nobody need look at it.
+    ReviewsDismiss = "reviews"."dismiss", Operator, tool "kaizen_review_dismiss", cli "review dismiss";
     /// How full a session's context is, and what that asks for.
     MemoryReport = "memory"."report", Viewer, tool "memory_report";
     /// Has a session's context compacted, unless that is under way or would find nothing.

@@ -3,11 +3,12 @@
 use super::{Full, full};
 use crate::api::{
     CasesCreateRequest, CasesMineRequest, CloseRequest, FeedbackAnnotateRequest, FeedbackListRequest, FileRequest,
-    FilesListRequest,
+    FilesListRequest, RulesCreateRequest, RulesRunRequest, RulesSwitchRequest,
 };
 use crate::subject::Operation;
+use muster_domain::alert::Severity;
 use muster_domain::names::{HostName, SessionId};
-use muster_domain::review::{Label, Score};
+use muster_domain::review::{Action, Label, Score};
 use muster_domain::time::Timestamp;
 
 pub(super) fn requests() -> Vec<Full> {
@@ -48,6 +49,24 @@ pub(super) fn requests() -> Vec<Full> {
     let close = CloseRequest {
         id: 1,
         note: Some("n".to_owned()),
+        request_id: request_id.clone(),
+    };
+    let rule = RulesCreateRequest {
+        name: "n".to_owned(),
+        filter: "errors>1".to_owned(),
+        action: Action::EmitAlert,
+        message: Some("m".to_owned()),
+        severity: Some(Severity::Info),
+        request_id: request_id.clone(),
+    };
+    let switch = RulesSwitchRequest {
+        id: 1,
+        request_id: request_id.clone(),
+    };
+    let run = RulesRunRequest {
+        id: Some(1),
+        since: Some(Timestamp::from_millis(1)),
+        dry_run: true,
         request_id,
     };
     let mine = CasesMineRequest {
@@ -62,5 +81,13 @@ pub(super) fn requests() -> Vec<Full> {
         full(Operation::CasesGet, &get),
         full(Operation::CasesArchive, &close),
         full(Operation::CasesMine, &mine),
+        full(Operation::RulesCreate, &rule),
+        full(Operation::RulesEnable, &switch),
+        full(Operation::RulesDisable, &switch),
+        full(Operation::RulesRun, &run),
+        full(Operation::ReviewsList, &list),
+        full(Operation::ReviewsGet, &get),
+        full(Operation::ReviewsResolve, &close),
+        full(Operation::ReviewsDismiss, &close),
     ]
 }
