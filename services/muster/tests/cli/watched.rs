@@ -1,7 +1,8 @@
 //! What `muster run --watch` tells of the processes that it launched, as the log has it.
 
-use crate::place::{Place, START};
-use muster_testkit::eventually;
+use crate::place::{Place, START, script};
+use muster_testkit::{Spawned, eventually};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
@@ -133,6 +134,44 @@ async fn what_launched_processes_do_is_told_as_far_as_samples_show_it() {
         "the other end was accepted"
     );
     assert!(lines.iter().all(|line| line["data"]["run"] == ended["run"]));
+    assert!(up.terminate(Duration::from_secs(30)).await.success(), "{}", up.stderr());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_agent_of_a_turn_loop_leaves_running_is_not_said_to_have_ended() {
+    let place = Place::new();
+    let (mut up, _) = place.started(&["--host", "web-01"]).await;
+    let agent = place.path("claude");
+    let result = r#"{"type":"result","subtype":"success","is_error":false}"#;
+    let text = format!("#!/bin/sh\nsleep 600 >/dev/null 2>&1 &\nwhile read -r line; do echo '{result}'; done\n");
+    script(&agent, &text);
+    let session = "4f1c2b6e-0000-4000-8000-000000000001";
+    let program = agent.display().to_string();
+    let words = ["run", "--program", &program, "--session", session, "--prompt", "begin"];
+    let mut turns = Spawned::start(place.muster(&words));
+
+    let sleeps = seen(&place, "process.lifecycle.descendant_started", |_| true).await;
+    assert!(turns.terminate(START).await.success(), "{}", turns.stderr());
+    let ended = seen(&place, "process.lifecycle.exited", |data| data["run"] == sleeps["run"]).await;
+    let left = i32::try_from(sleeps["pid"].as_i64().unwrap())
+        .ok()
+        .and_then(Pid::from_raw);
+    kill_process(left.unwrap(), Signal::KILL).unwrap();
+    assert_eq!(sleeps["ppid"], ended["pid"]);
+    assert_eq!(
+        ended["watched"],
+        json!({"categories": ["lifecycle"], "told": 1, "running": 1})
+    );
+    let lines = place.lines(&[
+        "tail",
+        "--json",
+        "--no-follow",
+        "--family",
+        "process",
+        "--session",
+        session,
+    ]);
+    assert_eq!(lines.len(), 3, "{lines:?}");
     assert!(up.terminate(Duration::from_secs(30)).await.success(), "{}", up.stderr());
 }
 
