@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const EVENTS: usize = 100_000;
 const POST_EVENTS: usize = 500;
 const SESSIONS: usize = 100;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 const ASKED: usize = 40;
 /// Words there are, and words of a prompt.
 const VOCABULARY: usize = 5000;
@@ -60,7 +60,9 @@ pub(crate) async fn rows() -> Vec<Row> {
         for _ in 0..ROUNDS {
             let (mut ours, mut floors) = (Vec::with_capacity(ASKED), Vec::with_capacity(ASKED));
             for _ in 0..ASKED {
-                floors.push(ask(&hub.client, Operation::SessionsStatus, &one).await.0);
+                let (took, answer) = ask(&hub.client, Operation::SessionsStatus, &one).await;
+                assert!(answer["session"].is_object(), "{answer}");
+                floors.push(took);
                 let (took, answer) = ask(&hub.client, Operation::SessionsSearch, &json!({"query": query})).await;
                 assert!(
                     answer["hits"].as_array().is_some_and(|hits| !hits.is_empty()),
@@ -98,10 +100,9 @@ async fn ask(client: &Client, operation: Operation, body: &Value) -> (Duration, 
     let caller = Caller::new(HOST).expect("a legal name");
     let subject = Request { operation, caller }.to_string();
     let began = Instant::now();
-    let answer = client
-        .request(subject, body.to_string().into())
-        .await
-        .expect("an answer");
+    let answer = client.request(subject, body.to_string().into()).await;
     let took = began.elapsed();
-    (took, serde_json::from_slice(&answer.payload).unwrap_or_default())
+    // Nobody is there to be asked before the first election.
+    let answer = answer.map(|answer| serde_json::from_slice(&answer.payload).unwrap_or_default());
+    (took, answer.unwrap_or_default())
 }

@@ -10,6 +10,7 @@ mod draw;
 mod follow;
 mod metrics;
 mod search;
+mod snippet;
 mod store;
 mod terms;
 #[cfg(test)]
@@ -19,10 +20,11 @@ pub(crate) use search::Wanted;
 pub(crate) use terms::Terms;
 
 use crate::answer::{self, Reply};
+use bytes::Bytes;
 use muster_domain::time::Timestamp;
 use muster_runtime::drain::Drain;
 use muster_wire::api::{self, ApiError, ErrorKind, Position, SessionsSearchRequest};
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode};
 use serde::Serialize;
 use std::io;
 use std::path::Path;
@@ -114,7 +116,7 @@ impl Searcher {
         answered.map_err(|error| answer::failure(&error))
     }
 
-    async fn look_up(&self, question: Question) -> Result<bytes::Bytes, ApiError> {
+    async fn look_up(&self, question: Question) -> Result<Bytes, ApiError> {
         let unavailable = |detail: String| ApiError::new(ErrorKind::Unavailable, detail);
         match &*self.standing.borrow() {
             Standing::Drawn => {}
@@ -161,7 +163,7 @@ impl Searcher {
 
 impl Question {
     /// Reads one state of the index, whatever is written meanwhile.
-    fn look_up(self, mut connection: rusqlite::Connection) -> Result<Result<bytes::Bytes, ApiError>, IndexError> {
+    fn look_up(self, mut connection: Connection) -> Result<Result<Bytes, ApiError>, IndexError> {
         let view = connection.transaction()?;
         let progress = store::progress(&view)?;
         if progress.created != self.at.stream_created {
@@ -174,7 +176,7 @@ impl Question {
     }
 }
 
-fn encode(at: Position, body: impl Serialize) -> Result<bytes::Bytes, ApiError> {
+fn encode(at: Position, body: impl Serialize) -> Result<Bytes, ApiError> {
     answer::encode(&api::Reply::new(at, body))
 }
 

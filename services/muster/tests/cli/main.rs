@@ -14,6 +14,7 @@ mod refusals;
 mod reviews;
 mod rights;
 mod run;
+mod searching;
 mod turns;
 mod up;
 mod watched;

@@ -32,6 +32,7 @@ fn play(drain: &Drain, mut serving: Serving, created: Timestamp) {
                 Operation::SessionsDetail => Ok(json!({ "session": session("s1"), "asked": asked })),
                 Operation::HostsList => Ok(json!({ "hosts": [], "next_cursor": null })),
                 Operation::AlertsList => Ok(json!({ "alerts": [], "more": false })),
+                Operation::SessionsSearch => Ok(json!({ "hits": [], "asked": asked })),
                 _ => Err((400, "bad_request", "not played")),
             };
             let answer = answer
@@ -143,6 +144,14 @@ async fn answers_of_the_orchestrator_are_handed_on() {
     assert_eq!(notifier.json("/api/v1/hosts").await.0, 200);
     let asked = "/api/v1/alerts?state=all&rule=stuck&severity=warning&host=web-01&session=s1&since=7d&limit=5";
     assert_eq!(notifier.json(asked).await.0, 200);
+    let (status, found) = notifier
+        .json("/api/v1/search?query=two%20words&kind=error&since=7d&agent=codex&host=web-01&session=s1&limit=5")
+        .await;
+    assert_eq!((status.as_u16(), &found["asked"]["query"]), (200, &json!("two words")));
+    assert_eq!(
+        (&found["asked"]["kind"], &found["asked"]["limit"]),
+        (&json!("error"), &json!(5))
+    );
 
     for (path, expected, part) in [
         ("/api/v1/sessions/both", 409, "web-01 and web-02"),
@@ -154,6 +163,8 @@ async fn answers_of_the_orchestrator_are_handed_on() {
         ("/api/v1/hosts?host=web-01", 400, "host"),
         ("/api/v1/alerts?rule=sloth", 400, "rule"),
         ("/api/v1/alerts?state=closed", 400, "state"),
+        ("/api/v1/search", 400, "query"),
+        ("/api/v1/search?query=x&kind=thought", 400, "kind"),
         ("/api/v1/nothing", 404, "no such path"),
     ] {
         let (status, problem) = notifier.json(path).await;

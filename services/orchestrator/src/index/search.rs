@@ -1,5 +1,6 @@
 //! Words in the index, the best match first.
 
+use super::snippet::snippet;
 use super::terms::Terms;
 use muster_domain::names::{HostName, SessionId};
 use muster_domain::time::Timestamp;
@@ -11,16 +12,22 @@ use rusqlite::{Connection, Row, named_params};
 /// Rows where nobody says: kaizen's number.
 const ROWS: usize = 50;
 
+/// Matches that are ranked: ranking one takes a microsecond or two, and a word that more events have tells little of any.
+const RANKED_MAX: u32 = 20_000;
+
 /// Which events, the best match first and of equals the latest.
 const BEST: &str = "
-    select event.seq, event.at_ms, session.host, session.name, session.agent, event.kind, event.tool, words.rank
-    from words join event on event.seq = words.rowid join session on session.id = event.session
-    where words match :terms and event.at_ms >= :since and (:kind is null or event.kind = :kind)
-        and (:agent is null or session.agent = :agent) and (:host is null or session.host = :host)
-        and (:session is null or session.name = :session)
-    order by words.rank, event.seq desc limit :rows";
-/// Made of the rows that are shown, and not of all that match.
-const SNIPPET: &str = "select snippet(words, 0, '«', '»', '…', 24) from words where words match ? and rowid = ?";
+    with latest as materialized (
+        select words.rowid as seq, bm25(words) as rank
+        from words join event on event.seq = words.rowid join session on session.id = event.session
+        where words match :terms and event.at_ms >= :since and (:kind is null or event.kind = :kind)
+            and (:agent is null or session.agent = :agent) and (:host is null or session.host = :host)
+            and (:session is null or session.name = :session)
+        order by words.rowid desc limit :ranked)
+    select event.seq, event.at_ms, session.host, session.name, session.agent, event.kind, event.tool, latest.rank
+    from latest join event on event.seq = latest.seq join session on session.id = event.session
+    order by latest.rank, event.seq desc limit :rows";
+const TEXT: &str = "select text from words where rowid = ?";
 
 /// Which words, and where.
 pub(crate) struct Wanted {
@@ -50,15 +57,16 @@ impl Wanted {
 
 pub(super) fn search(view: &Connection, wanted: &Wanted, indexed: Indexed) -> rusqlite::Result<SessionsHits> {
     let mut best = view.prepare(BEST)?;
-    let mut snippet = view.prepare(SNIPPET)?;
+    let mut text = view.prepare(TEXT)?;
     let found = best.query_map(
         named_params! {
             ":terms": wanted.terms.as_str(),
             ":since": wanted.since_ms,
-            ":kind": wanted.kind.map(|kind| kind as u8),
+            ":kind": wanted.kind.map(WordsKind::as_str),
             ":agent": wanted.agent,
             ":host": wanted.host,
             ":session": wanted.session,
+            ":ranked": RANKED_MAX,
             ":rows": i64::try_from(wanted.rows + 1).unwrap_or(i64::MAX),
         },
         hit,
@@ -67,8 +75,8 @@ pub(super) fn search(view: &Connection, wanted: &Wanted, indexed: Indexed) -> ru
     let more = found.len() > wanted.rows;
     let mut hits = Vec::new();
     for mut hit in found.into_iter().take(wanted.rows).flatten() {
-        let event = (wanted.terms.as_str(), hit.event_seq.cast_signed());
-        hit.snippet = snippet.query_row(event, |row| row.get(0))?;
+        let text: String = text.query_row([hit.event_seq.cast_signed()], |row| row.get(0))?;
+        hit.snippet = snippet(&text, &wanted.terms);
         hits.push(hit);
     }
     Ok(SessionsHits { hits, more, indexed })
@@ -76,10 +84,9 @@ pub(super) fn search(view: &Connection, wanted: &Wanted, indexed: Indexed) -> ru
 
 /// A row; none whose names a newer version wrote under other rules.
 fn hit(row: &Row<'_>) -> rusqlite::Result<Option<Hit>> {
-    let kind: u8 = row.get(5)?;
-    let (host, session): (String, String) = (row.get(2)?, row.get(3)?);
-    let kind = WordsKind::ALL.iter().copied().find(|known| *known as u8 == kind);
-    let (Ok(host), Ok(session), Some(kind)) = (HostName::new(&host), SessionId::new(&session), kind) else {
+    let (host, session, kind): (String, String, String) = (row.get(2)?, row.get(3)?, row.get(5)?);
+    let (host, session) = (HostName::new(&host), SessionId::new(&session));
+    let (Ok(host), Ok(session), Some(kind)) = (host, session, WordsKind::parse(&kind)) else {
         return Ok(None);
     };
     Ok(Some(Hit {

@@ -9,6 +9,7 @@ use muster_bus::StreamState;
 use muster_domain::time::Timestamp;
 use muster_wire::api::Indexed;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 use std::{fs, io};
@@ -33,7 +34,7 @@ const SCHEMA: &str = "
     create table session (id integer primary key, host text not null, name text not null, agent text,
         last_seq integer not null, unique (host, name));
     create table event (seq integer primary key, id blob not null unique, at_ms integer not null,
-        session integer not null, kind integer, tool text);
+        session integer not null, kind text, tool text);
     create table call (id integer primary key, seq integer not null, at_ms integer not null, session integer not null,
         name text, tool text not null, file text, duration_ms integer, outcome integer not null);
     create unique index call_name on call (session, name) where name is not null;
@@ -76,6 +77,19 @@ pub(super) fn open_reader(dir: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Made for this user alone, as its log is then too: what agents were told is nobody else's business on a shared host.
+fn open(dir: &Path) -> Result<Connection, super::IndexError> {
+    let path = dir.join(FILE);
+    let mut options = fs::OpenOptions::new();
+    options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)?;
+    Ok(Connection::open(path)?)
+}
+
 /// How far the index is.
 pub(super) fn progress(connection: &Connection) -> rusqlite::Result<Progress> {
     connection.query_row("select created_ms, seq, first_seq from progress", [], |row| {
@@ -116,7 +130,7 @@ impl Store {
     /// log has.
     pub(super) fn open(dir: &Path, log: StreamState) -> Result<(Self, Progress), super::IndexError> {
         let created = log.created;
-        let connection = Connection::open(dir.join(FILE))?;
+        let connection = open(dir)?;
         let format: u32 = connection.query_row("pragma user_version", [], |row| row.get(0))?;
         if format == FORMAT {
             connection.execute_batch(SETTINGS)?;
@@ -127,7 +141,7 @@ impl Store {
         }
         drop(connection);
         remove(dir)?;
-        let mut connection = Connection::open(dir.join(FILE))?;
+        let mut connection = open(dir)?;
         connection.execute_batch(SETTINGS)?;
         let transaction = connection.transaction()?;
         transaction.execute_batch(SCHEMA)?;
@@ -209,7 +223,7 @@ fn write(transaction: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<()> {
     };
     transaction
         .prepare_cached("update event set kind = ?, tool = ? where seq = ?")?
-        .execute(params![kind as u8, entry.call.as_ref().map(|call| &call.tool), seq])?;
+        .execute(params![kind.as_str(), entry.call.as_ref().map(|call| &call.tool), seq])?;
     transaction
         .prepare_cached("insert into words (rowid, text) values (?, ?)")?
         .execute(params![seq, text])?;

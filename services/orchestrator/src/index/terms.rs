@@ -12,7 +12,19 @@ const PREFIX_CHARS_MIN: usize = 2;
 
 /// Words to be found, all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Terms(String);
+pub(crate) struct Terms {
+    /// In the engine's language.
+    text: String,
+    words: Vec<Word>,
+}
+
+/// One word that is looked for, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Word {
+    letters: String,
+    /// Words that begin so are meant too.
+    begins: bool,
+}
 
 /// A text that cannot be searched for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,15 +47,17 @@ impl Terms {
         if text.len() > SEARCH_BYTES_MAX {
             return Err(Unsearchable::TooLong(text.len()));
         }
-        let mut terms = Vec::new();
+        let (mut terms, mut words) = (Vec::new(), Vec::new());
         let mut rest = text.trim_start();
         while !rest.is_empty() {
             let (term, after) = if let Some(quoted) = rest.strip_prefix('"') {
                 let (phrase, after) = quoted.split_once('"').ok_or(Unsearchable::OpenQuotes)?;
+                words.extend(letters(phrase, false));
                 (quote(phrase), after)
             } else {
                 let end = rest.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(rest.len());
                 let (word, after) = rest.split_at(end);
+                words.extend(letters(word, word.ends_with('*')));
                 (self::word(word)?, after)
             };
             terms.extend(term);
@@ -51,15 +65,41 @@ impl Terms {
         }
         match terms.len() {
             0 => Err(Unsearchable::NoWords(text.to_owned())),
-            1..=TERMS_MAX => Ok(Self(terms.join(" AND "))),
+            1..=TERMS_MAX => Ok(Self {
+                text: terms.join(" AND "),
+                words,
+            }),
             _ => Err(Unsearchable::TooMany),
         }
     }
 
     /// In the engine's language.
     pub(super) fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
+
+    /// Whether this word of a text is one of those that are looked for.
+    pub(super) fn mean(&self, word: &str) -> bool {
+        let word = word.to_lowercase();
+        let is = |wanted: &Word| word == wanted.letters || (wanted.begins && word.starts_with(&wanted.letters));
+        self.words.iter().any(is)
+    }
+}
+
+/// The words of a term; of the last of them the beginning may be enough.
+fn letters(term: &str, begins: bool) -> Vec<Word> {
+    let letters = term
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let word = |letters: &str| Word {
+        letters: letters.to_lowercase(),
+        begins: false,
+    };
+    let mut words: Vec<Word> = letters.map(word).collect();
+    if let Some(last) = words.last_mut() {
+        last.begins = begins;
+    }
+    words
 }
 
 fn word(word: &str) -> Result<Option<String>, Unsearchable> {
@@ -82,11 +122,15 @@ fn quote(words: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
+    pub(in crate::index) fn terms(text: &str) -> Terms {
+        Terms::read(text).unwrap()
+    }
+
     fn read(text: &str) -> Result<String, Unsearchable> {
-        Terms::read(text).map(|terms| terms.0)
+        Terms::read(text).map(|terms| terms.text)
     }
 
     #[test]

@@ -15,6 +15,7 @@ use muster_wire::words::{self, WordsKind};
 use muster_wire::{Envelope, Subject};
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -265,6 +266,15 @@ fn an_index_is_gone_on_with_where_it_is_of_this_log_and_drawn_anew_where_not() {
     assert_eq!(seq(StreamState { last_seq: 4, ..LOG }), 0, "the log lost its tail");
     let created = Timestamp::from_millis(8);
     assert_eq!(seq(StreamState { created, ..LOG }), 0, "it is another log");
+}
+
+#[test]
+fn what_agents_were_told_is_for_this_user_alone() {
+    let index = Index::of(&[prompt(1, "s1", "lantern")]);
+    for part in ["search.db", "search.db-wal"] {
+        let mode = fs::metadata(index.dir.path().join(part)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{part}");
+    }
 }
 
 #[test]

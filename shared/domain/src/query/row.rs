@@ -90,8 +90,8 @@ impl<'a> Row<'a> {
                 paths.any(|path| passes(Known::Path(path)))
             }
             Field::Turns => passes(Known::Number(session.counts().turns.into())),
-            Field::ToolCalls => passes(Known::Number(session.counts().calls)),
-            Field::Errors => passes(Known::Number(session.counts().failures)),
+            Field::ToolCalls => passes(Known::Number(session.calls().0)),
+            Field::Errors => passes(Known::Number(session.calls().1)),
             Field::TokensTotal => passes(Known::Number(session.usage().total())),
             Field::TokensIn => {
                 let usage = session.usage();

@@ -132,6 +132,13 @@ impl Session {
         self.prompted
     }
 
+    /// Its tool calls, and those that failed: what [`Self::counts`] says of them, without putting its turns in order.
+    pub(crate) fn calls(&self) -> (u64, u64) {
+        let kept = self.turns.iter().map(|turn| (turn.calls(), turn.failures()));
+        let forgotten = (self.forgotten.calls, self.forgotten.failures);
+        kept.fold(forgotten, |sum, turn| (sum.0 + turn.0, sum.1 + turn.1))
+    }
+
     /// Tools that its latest turns called: what hooks tell, and what was printed.
     pub(crate) fn tools_called(&self) -> impl Iterator<Item = &str> {
         let told = self
