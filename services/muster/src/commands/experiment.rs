@@ -24,7 +24,7 @@ pub(crate) struct Args {
 enum Verb {
     /// Plan one
     New(Box<NewArgs>),
-    /// Experiments, the latest first
+    /// Experiments, the latest first, with the outcomes of those that are concluded
     List {
         /// Only these: draft, running, concluded, archived; without it, all but the archived
         #[arg(long, value_parser = state)]
@@ -220,7 +220,7 @@ async fn list(bus: &Bus, global: &Global, state: Option<State>) -> anyhow::Resul
     }
     let rows: Vec<[String; 5]> = all.iter().map(cells).collect();
     output::line(&format::table(
-        ["EXPERIMENT", "NAME", "STATE", "METRIC", "SO FAR"],
+        ["EXPERIMENT", "NAME", "STATE", "METRIC", "OUTCOME"],
         &rows,
     ));
     Ok(ExitCode::SUCCESS)

@@ -34,7 +34,8 @@ pub(super) fn list(fleet: &Fleet, request: &ExperimentsListRequest) -> Result<Ex
         wanted.map(|(id, one)| (*id, one)),
         Experiment::created,
         after.transpose()?,
-        |id, one| row(fleet, id, one),
+        // Figures that are not final are made of all sessions: too much for each row of a list.
+        |id, one| ExperimentRow::new(id, one, one.concluded().map(|ended| &ended.outcome)),
         api::page_rows(request.limit),
     );
     Ok(ExperimentsList {
@@ -77,12 +78,10 @@ fn after(id: ExperimentId, decided: Result<Option<Draft>, Refusal>) -> Result<Af
 }
 
 fn answer(fleet: &Fleet, id: ExperimentId) -> Result<ExperimentAnswer, ApiError> {
-    let experiment = row(fleet, id, known(fleet, id)?);
+    let known = known(fleet, id)?;
+    let outcome = known.started().map(|_| outcome(fleet, known));
+    let experiment = ExperimentRow::new(id, known, outcome.as_ref());
     Ok(ExperimentAnswer { experiment })
-}
-
-fn row(fleet: &Fleet, id: ExperimentId, experiment: &Experiment) -> ExperimentRow {
-    ExperimentRow::new(id, experiment, &outcome(fleet, experiment))
 }
 
 fn known(fleet: &Fleet, id: ExperimentId) -> Result<&Experiment, ApiError> {

@@ -160,7 +160,7 @@ pub struct ExperimentRow {
     pub ends_at: Option<Timestamp>,
     /// How it ended.
     pub concluded: Option<ConcludedRow>,
-    /// Its figures so far, or the final ones; none before it runs.
+    /// Its figures: the final ones, and where it is asked for alone those so far.
     pub report: Option<ExperimentReport>,
 }
 
@@ -252,10 +252,10 @@ impl ExperimentReport {
 }
 
 impl ExperimentRow {
-    /// The row of an experiment with these figures.
-    pub fn new(id: ExperimentId, experiment: &Experiment, outcome: &Outcome) -> Self {
+    /// The row of an experiment, with these figures.
+    pub fn new(id: ExperimentId, experiment: &Experiment, outcome: Option<&Outcome>) -> Self {
         let plan = experiment.plan().clone();
-        let report = experiment.started().map(|_| ExperimentReport::new(&plan, outcome));
+        let report = outcome.map(|outcome| ExperimentReport::new(&plan, outcome));
         Self {
             id,
             state: experiment.state(),
