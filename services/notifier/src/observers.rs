@@ -4,7 +4,7 @@
 //! - [`account`]: what was delivered, what was missed, what waits.
 //! - [`book`]: all of them, changed by comparison, followed by every notifier.
 //! - [`count`]: offers each event of the log to each of them; [`attach`]: hands it to a client; [`keep`]: writes it down.
-//! - [`routes`]: the REST surface.
+//! - [`mod@routes`]: the REST surface.
 //!
 //! The log is the buffer, so an observer costs places in it and no events; and whoever reads slowly is behind in the log,
 //! where it holds up nobody.
