@@ -13,11 +13,13 @@ use muster_wire::data::watch::{
 };
 use std::time::Duration;
 
-/// Observations of a run that are told within [`WINDOW`]: 50 a second, which an agent with its tools stays below, and a build
-/// of hundreds of short processes a second does not. At 600 bytes each it is 2.6 GB a day of a run that is always at it.
+/// Observations of a run that are told at once: the start of an agent, which opens hundreds of files within a second, is
+/// told whole.
 pub(super) const OBSERVATIONS_MAX: u32 = 500;
-/// Long enough that the start of an agent, which opens hundreds of files within a second, is told whole.
-pub(super) const WINDOW: Duration = Duration::from_secs(10);
+/// After how long there is room for another one: 5 a second, which an agent with its tools stays below, and a build of
+/// hundreds of short processes a second does not. At 600 bytes each it is 260 MB a day of a run that is always at it, so
+/// that no run drives what others did out of the log.
+pub(super) const REFILLED_EVERY: Duration = Duration::from_millis(200);
 /// Characters of a path that are told.
 const PATH_CHARS_MAX: usize = 1024;
 
@@ -26,8 +28,9 @@ pub(super) struct Teller {
     pub(super) watched: Watched,
     /// When what is told was seen.
     pub(super) at: Timestamp,
-    window: Timestamp,
-    in_window: u32,
+    room: u32,
+    /// Since when it was not refilled.
+    refilled: Timestamp,
     out: Vec<Observed>,
 }
 
@@ -47,8 +50,8 @@ impl Teller {
                 ..Watched::default()
             },
             at: Timestamp::default(),
-            window: Timestamp::default(),
-            in_window: 0,
+            room: OBSERVATIONS_MAX,
+            refilled: Timestamp::default(),
             out: Vec::new(),
         }
     }
@@ -157,14 +160,12 @@ impl Teller {
         if !self.watched.categories.contains(category) {
             return false;
         }
-        if self.at.since(self.window) >= WINDOW {
-            (self.window, self.in_window) = (self.at, 0);
-        }
-        if self.in_window == OBSERVATIONS_MAX {
+        self.refill();
+        if self.room == 0 {
             self.watched.passed_over += 1;
             return false;
         }
-        self.in_window += 1;
+        self.room -= 1;
         self.watched.told += 1;
         self.out.push(Observed {
             event_type,
@@ -172,6 +173,17 @@ impl Teller {
             data: data.to_raw(),
         });
         true
+    }
+
+    fn refill(&mut self) {
+        let gained = self.at.since(self.refilled).as_millis() / REFILLED_EVERY.as_millis();
+        let gained = u32::try_from(gained).unwrap_or(u32::MAX);
+        self.room = self.room.saturating_add(gained).min(OBSERVATIONS_MAX);
+        self.refilled = if self.room == OBSERVATIONS_MAX {
+            self.at
+        } else {
+            self.refilled.after(REFILLED_EVERY.saturating_mul(gained))
+        };
     }
 
     fn seen(&self, of: Of<'_>) -> Seen {

@@ -264,13 +264,19 @@ fn more_than_may_be_told_is_counted_and_a_beginning_untold_has_no_end() {
     let most = OBSERVATIONS_MAX + 2;
     let many = |ppid| (0..most).map(|n| process(100 + n, ppid, "cc")).collect::<Vec<_>>();
     assert_eq!(tree.take(snapshot(20_000, many(ROOT))).len(), OBSERVATIONS_MAX as usize);
-    // In the next window there is room again, for the ends of those that were told.
-    assert_eq!(tree.take(snapshot(40_000, Vec::new())).len(), OBSERVATIONS_MAX as usize);
+    // After two seconds there is room for ten, and of those that were told so many ends are told.
+    assert_eq!(tree.take(snapshot(22_000, Vec::new())).len(), 10);
+    assert_eq!(
+        tree.take(snapshot(400_000, many(ROOT))).len(),
+        OBSERVATIONS_MAX as usize
+    );
     tree.lost(3);
     let watched = tree.watched();
+    // Of two beginnings nothing was told, nor of their ends; of 490 ends; of two beginnings again.
+    let told = u64::from(OBSERVATIONS_MAX) * 2 + 10;
     assert_eq!(
         (watched.told, watched.passed_over),
-        (u64::from(OBSERVATIONS_MAX) * 2 - 3, 4 + 3)
+        (told - 3, 4 + u64::from(OBSERVATIONS_MAX) - 10 + 2 + 3)
     );
 }
 
