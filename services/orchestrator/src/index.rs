@@ -31,12 +31,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// Questions looked up at the same time: each has page cache of its own, and further ones wait.
 const AT_ONCE: usize = 2;
-/// How long one may take: a client waits longer, so it is told.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long one may wait for its turn and take, together: every client waits longer (the notifier 3 s), so it is told, and
+/// nothing is looked up for somebody who gave up.
+const PATIENCE: Duration = Duration::from_millis(2500);
 
 /// Why the index does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -52,11 +53,19 @@ enum IndexError {
 impl IndexError {
     /// Whether the file itself is at fault: it is set aside then, and drawn anew.
     fn is_damage(&self) -> bool {
-        let code = match self {
+        matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    }
+
+    /// Whether there is no file to read: somebody took it away from under whoever draws it.
+    fn is_absence(&self) -> bool {
+        self.code() == Some(ErrorCode::CannotOpen)
+    }
+
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
             Self::Engine(error) => error.sqlite_error_code(),
             Self::Io(_) | Self::OtherLog(_) => None,
-        };
-        matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        }
     }
 }
 
@@ -126,8 +135,13 @@ impl Searcher {
             }
             Standing::Broken(why) => return Err(unavailable(why.clone())),
         }
-        // Never closed.
-        let _turn = self.turns.acquire().await;
+        let until = Instant::now() + PATIENCE;
+        // The turns are never closed.
+        let Ok(_turn) = timeout_at(until, self.turns.acquire()).await else {
+            return Err(unavailable(
+                "too much is being looked up at the moment; ask again".to_owned(),
+            ));
+        };
         let blocking = self.drain.tracker();
         let dir = Arc::clone(&self.dir);
         let broken = |_| ApiError::new(ErrorKind::Internal, "looking something up panicked");
@@ -138,7 +152,7 @@ impl Searcher {
         };
         let interrupt = connection.get_interrupt_handle();
         let looking = blocking.spawn_blocking(move || question.look_up(connection));
-        match timeout(PATIENCE, looking).await {
+        match timeout_at(until, looking).await {
             Ok(found) => match found.map_err(broken)? {
                 Ok(reply) => reply,
                 Err(error) => Err(self.failed(&error)),
@@ -147,14 +161,14 @@ impl Searcher {
                 interrupt.interrupt();
                 Err(unavailable(format!(
                     "this takes longer than {} s; ask for less, as by more words or a later `since`",
-                    PATIENCE.as_secs()
+                    PATIENCE.as_secs_f32()
                 )))
             }
         }
     }
 
     fn failed(&self, error: &IndexError) -> ApiError {
-        if error.is_damage() {
+        if error.is_damage() || error.is_absence() {
             self.damaged.notify_one();
         }
         ApiError::new(ErrorKind::Unavailable, error.to_string())

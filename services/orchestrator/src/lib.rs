@@ -130,7 +130,13 @@ async fn start(config: Config, key: Key, context: &Context) -> anyhow::Result<Bu
     let (searcher, drawer) = index::index(&state_dir, drain);
     let parts = Parts {
         control: Control::new(Fleet::new(config.fleet()), context.instance.clone(), secret),
-        keeper: Keeper::new(store.clone(), bus.clone(), drain.clone(), config.state.clone()),
+        keeper: Keeper::new(
+            store.clone(),
+            bus.clone(),
+            drain.clone(),
+            config.state.clone(),
+            context.health.condition("snapshots"),
+        ),
         bus: bus.clone(),
         context: context.clone(),
         instance,

@@ -188,8 +188,10 @@ pub struct Experiment {
     started: Option<Timestamp>,
     concluded: Option<Concluded>,
     archived: bool,
+    #[serde(with = "crate::pairs")]
     tags: BTreeMap<SessionKey, Variant>,
     /// What sessions added up to that are no longer known.
+    #[serde(with = "crate::pairs")]
     kept: BTreeMap<SessionKey, (Variant, u64)>,
 }
 

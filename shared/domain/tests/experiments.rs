@@ -109,6 +109,13 @@ impl Lab {
             .push(self.script.tell(event(0, HOST, Some(&format!("s{session}")), ended)));
     }
 
+    /// The digest of the state after a snapshot.
+    fn restored(&self) -> u64 {
+        let text = serde_json::to_string(self.fleet()).expect("a state can be written");
+        let fleet: Fleet = serde_json::from_str(&text).expect("and read");
+        fleet.digest()
+    }
+
     fn state(&self, n: u8) -> Option<State> {
         self.fleet()
             .experiments()
@@ -205,6 +212,11 @@ fn what_sessions_added_up_to_is_kept_when_they_are_forgotten() {
     assert!(lab.fleet().session(&key(HOST, "s1")).is_none(), "it is forgotten");
     let arm = lab.outcome(1).treatment;
     assert_eq!((arm.sessions, arm.running, arm.median), (1, 0, 700));
+    assert_eq!(
+        lab.restored(),
+        lab.fleet().digest(),
+        "a snapshot holds what is told apart and kept"
+    );
     lab.conclude(1).unwrap();
     lab.cost(1, 5);
     assert_eq!(lab.outcome(1).treatment.median, 700, "final");

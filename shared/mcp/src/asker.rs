@@ -71,6 +71,7 @@ impl Asker {
             operator: who.operator.clone().filter(|_| operation.role() == Role::Operator),
             session: who.session.clone(),
         };
+        let mut refused = None;
         let until = Instant::now() + ELECTION;
         loop {
             match self
@@ -80,15 +81,21 @@ impl Asker {
             {
                 Ok(answer) => return Ok(answer.into()),
                 Err(RequestError::Failed(failed))
-                    if failed.code == FORBIDDEN && shown.operator.is_none() && who.operator.is_some() =>
+                    if failed.code == FORBIDDEN
+                        && refused.is_none()
+                        && shown.operator.is_none()
+                        && who.operator.is_some() =>
                 {
                     shown.operator.clone_from(&who.operator);
+                    refused = Some(failed);
                 }
                 // Nothing was asked yet: nobody leads at the moment, or the hub is just being connected.
                 Err(RequestError::NoOrchestrator | RequestError::Away(_)) if Instant::now() < until => {
                     sleep(PAUSE).await
                 }
                 Err(RequestError::Failed(failed)) => {
+                    // A token that is none does not change why it was refused.
+                    let failed = refused.filter(|_| failed.code == FORBIDDEN).unwrap_or(failed);
                     let told = serde_json::from_slice::<api::Failure>(&failed.body);
                     return Err(Refused(told.map_or(failed.text, |told| told.error.detail)));
                 }

@@ -16,7 +16,7 @@ use muster_wire::topology::{EVENTS, OBSERVERS};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
@@ -60,6 +60,8 @@ pub(crate) struct Book {
     notifier: Uuid,
     observers: RwLock<BTreeMap<Uuid, Arc<Observed>>>,
     listed: watch::Sender<bool>,
+    /// Held while one is registered, so that those at the same time do not all find the last place free.
+    registering: Mutex<()>,
     /// Somebody has to be counted again from an earlier place.
     pub(crate) recount: Notify,
 }
@@ -73,6 +75,7 @@ impl Book {
             notifier: Uuid::new_v4(),
             observers: RwLock::default(),
             listed: watch::Sender::new(false),
+            registering: Mutex::new(()),
             recount: Notify::new(),
         }
     }
@@ -220,6 +223,7 @@ impl Book {
     pub(crate) async fn register(&self, wish: Wish) -> Result<(Arc<Observed>, bool), BookError> {
         wish.selection()?;
         self.listed().await?;
+        let _alone = self.registering.lock().await;
         let Some(request_id) = wish.request_id.clone() else {
             let made = self.make(Uuid::new_v4(), wish).await?;
             return Ok((made, true));

@@ -549,6 +549,21 @@ async fn a_registration_that_cannot_be_kept_is_refused_with_what_could_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn registrations_at_the_same_time_do_not_all_get_the_last_place() {
+    let hub = Hub::start().await;
+    let notifier = Notifier::start(&hub, &[("observers.max", "3")]).await;
+    let register = || async {
+        let wish = notifier.http.post(format!("{}{LIST}", notifier.base)).json(&json!({}));
+        wish.send().await.unwrap().status().as_u16()
+    };
+    let mut answers = futures_util::future::join_all((0..12).map(|_| register())).await;
+    answers.sort_unstable();
+    let (kept, refused) = answers.split_at(3);
+    assert_eq!(kept, [201; 3]);
+    assert_eq!(refused, [429; 9]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_created_anew_is_told_and_what_waited_is_missed() {
     let mut hub = Hub::start().await;
     let notifier = Notifier::start(&hub, &[]).await;

@@ -5,6 +5,11 @@ use muster_domain::time::Timestamp;
 use muster_wire::words::{Words, WordsKind};
 use uuid::Uuid;
 
+/// A year. What an agent says beyond it is no duration, and must not spoil sums with others.
+const DURATION_MS_MAX: u64 = 365 * 24 * 3600 * 1000;
+/// More than any turn uses, and few enough that a million turns can be added up.
+const TOKENS_MAX: u64 = 1_000_000_000_000;
+
 /// An event of a session that says something, took time, or used tokens.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -118,7 +123,7 @@ fn call(body: &HookBody, words: Option<&Words>) -> Option<Call> {
         name: used.call.as_ref().map(|call| call.as_str().to_owned()),
         tool: used.tool.as_str().to_owned(),
         file: words.and_then(|words| words.call.as_ref()?.file.clone()),
-        duration_ms: duration_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+        duration_ms: duration_ms.map(|ms| i64::try_from(ms.min(DURATION_MS_MAX)).unwrap_or(i64::MAX)),
         outcome,
     })
 }
@@ -130,8 +135,8 @@ fn turn(fact: &TurnFact) -> Option<Turn> {
     let input = usage.input.saturating_add(usage.cache_read);
     Some(Turn {
         ok: *ok,
-        input: input.saturating_add(usage.cache_creation),
-        output: usage.output,
+        input: input.saturating_add(usage.cache_creation).min(TOKENS_MAX),
+        output: usage.output.min(TOKENS_MAX),
     })
 }
 

@@ -102,6 +102,7 @@ impl Drawer {
             let text = stop.to_string();
             if stop.is_damage() {
                 tracing::warn!(error = text, "the index is set aside and drawn anew");
+                condition.set_degraded("the index is drawn anew; searches are refused until it is");
                 self.standing.send_replace(Standing::Drawing { seq: 0, of: 0 });
                 let dir = Arc::clone(&self.dir);
                 match self.drain.tracker().spawn_blocking(move || set_aside(&dir)).await {

@@ -229,6 +229,28 @@ fn metrics_come_from_calls_and_turns() {
 }
 
 #[test]
+fn what_no_call_and_no_turn_can_be_spoils_no_sum() {
+    let turn = |seq, index: u64| {
+        let usage = json!({"input_tokens": i64::MAX, "output_tokens": u64::MAX, "cache_read_input_tokens": 1});
+        let turn = json!({"run": "r1", "index": index, "ok": true, "result": "success", "usage": usage});
+        drawn(seq, "s1", "agent.turn.turn_end", &turn)
+    };
+    let long = json!({"duration_ms": u64::MAX});
+    let index = Index::of(&[
+        call(1, "post_tool_use", "t1", &long),
+        call(2, "post_tool_use", "t2", &long),
+        turn(3, 0),
+        turn(4, 1),
+    ]);
+    let metrics = index.metrics();
+    assert_eq!(metrics.tools[0].duration_ms.max, 365 * 24 * 3600 * 1000);
+    assert_eq!(
+        (metrics.tokens[0].turns, metrics.tokens[0].input),
+        (2, 2_000_000_000_000)
+    );
+}
+
+#[test]
 fn what_was_stored_twice_counts_once() {
     let mut again = prompt(1, "s1", "lantern");
     again.seq = 9;

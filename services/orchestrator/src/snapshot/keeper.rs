@@ -8,6 +8,7 @@ use muster_bus::{Bus, StreamState};
 use muster_domain::fleet::Fleet;
 use muster_domain::time::Timestamp;
 use muster_runtime::drain::Drain;
+use muster_runtime::health::Condition;
 use muster_wire::{snapshot, topology};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -23,6 +24,7 @@ pub(crate) struct Keeper {
     bus: Bus,
     drain: Drain,
     settings: config::State,
+    condition: Condition,
     /// What the last one covers, when it was made, and how long encoding it took.
     covered: u64,
     made: Instant,
@@ -32,12 +34,14 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn new(store: Store, bus: Bus, drain: Drain, settings: config::State) -> Self {
+    pub(crate) fn new(store: Store, bus: Bus, drain: Drain, settings: config::State, condition: Condition) -> Self {
+        condition.set_ok();
         Self {
             store,
             bus,
             drain,
             settings,
+            condition,
             covered: 0,
             made: Instant::now(),
             took: Duration::ZERO,
@@ -62,6 +66,10 @@ impl Keeper {
         let bytes = match snapshot::encode(fleet, topology::EVENTS, stream.created) {
             Ok(bytes) => Bytes::from(bytes),
             Err(error) => {
+                self.condition
+                    .set_degraded(format!("no snapshot can be made, and the log ages: {error}"));
+                // Trying costs as much as succeeding, and is paced the same.
+                (self.made, self.took) = (Instant::now(), begun.elapsed());
                 let error = &error as &dyn std::error::Error;
                 return tracing::error!(error, "the state cannot be encoded");
             }
@@ -77,10 +85,12 @@ impl Keeper {
             self.copied = Some(Instant::now());
             self.copy(stream.created, fleet.watermark(), bytes.clone());
         }
-        let dir = self.store.dir.clone();
-        self.writing = Some(tokio::task::spawn_blocking(move || {
-            if let Err(error) = write(&dir, &bytes) {
+        let (dir, condition) = (self.store.dir.clone(), self.condition.clone());
+        self.writing = Some(tokio::task::spawn_blocking(move || match write(&dir, &bytes) {
+            Ok(()) => condition.set_ok(),
+            Err(error) => {
                 let error = format!("{error:#}");
+                condition.set_degraded(format!("a snapshot was not written: {error}"));
                 tracing::warn!(error, "a snapshot was not written; the next one may be");
             }
         }));

@@ -183,6 +183,43 @@ async fn an_index_goes_on_where_it_was_and_one_that_is_damaged_is_drawn_anew() {
     .await;
     assert_eq!(code, 503);
     assert_eq!(hub.search(last, json!({"query": "lantern"})).await.hits.len(), 41);
+    // Taken away from under it, it is drawn anew too.
+    for part in ["db", "db-wal", "db-shm"] {
+        fs::remove_file(file.with_extension(part)).unwrap();
+    }
+    assert_eq!(hub.search(last, json!({"query": "lantern"})).await.hits.len(), 41);
+    assert!(file.exists());
+    orchestrator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_searches_than_can_be_done_are_refused_and_leave_no_queue() {
+    let hub = Hub::start().await;
+    let orchestrator = hub.orchestrator("a", &[]);
+    let mut host = hub.host("web-01");
+    let mut last = 0;
+    for n in 0..300 {
+        last = prompt(
+            &mut host,
+            "s1",
+            &format!("{} {n}", "lantern alder birch cedar ".repeat(100)),
+        )
+        .await;
+    }
+    hub.search(last, json!({"query": "lantern"})).await;
+    let request = json!({"query": "al* bi* ce* la*", "limit": 200});
+    let all = (0..64).map(|_| hub.ask(Operation::SessionsSearch, &request));
+    let answers = futures_util::future::join_all(all).await;
+    // Each was found or refused with a reason in time; none waited until its asker gave up.
+    for answer in answers {
+        if let Err(error) = answer {
+            assert!(
+                matches!(&error, RequestError::Failed(failed) if failed.code == 503),
+                "{error}"
+            );
+        }
+    }
+    assert_eq!(hub.search(last, json!({"query": "lantern 7"})).await.hits.len(), 1);
     orchestrator.stop().await;
 }
 

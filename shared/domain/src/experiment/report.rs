@@ -179,34 +179,27 @@ impl Outcome {
     /// What may be said where the mean shall change by `target` per cent.
     pub fn compare(&self, target: i16) -> Comparison {
         let base = real(self.control.mean_milli);
+        let difference = real(self.treatment.mean_milli) - base;
+        let error = Z_95 * (self.control.variance() + self.treatment.variance()).sqrt();
+        let aim = base * f64::from(target) / 100.0;
         let few = self.control.sessions < SESSIONS_MIN || self.treatment.sessions < SESSIONS_MIN;
-        if self.control.mean_milli == 0 {
-            // Nothing is a part of zero; that something came of nothing can still be seen from the means.
-            return Comparison {
-                change_percent: None,
-                interval_percent: None,
-                verdict: if few { Verdict::TooFew } else { Verdict::NoDifference },
-            };
-        }
-        let percent = |difference: f64| difference / base * 100.0;
-        let change = percent(real(self.treatment.mean_milli) - base);
-        let error = percent((self.control.variance() + self.treatment.variance()).sqrt());
-        let (low, high) = (change - Z_95 * error, change + Z_95 * error);
-        let aim = f64::from(target);
         let verdict = if few {
             Verdict::TooFew
-        } else if low <= 0.0 && high >= 0.0 {
+        } else if difference.abs() <= error {
             Verdict::NoDifference
-        } else if change.is_sign_negative() != aim.is_sign_negative() {
+        } else if difference.is_sign_negative() != (target < 0) {
             Verdict::Worse
-        } else if change.abs() >= aim.abs() {
+        } else if difference.abs() >= aim.abs() {
             Verdict::Met
         } else {
             Verdict::Short
         };
+        // Nothing is a part of zero, and of no sessions nothing differs.
+        let comparable = base > 0.0 && self.treatment.sessions > 0;
+        let percent = |part: f64| part / base * 100.0;
         Comparison {
-            change_percent: Some(change),
-            interval_percent: (!few).then_some((low, high)),
+            change_percent: comparable.then(|| percent(difference)),
+            interval_percent: (comparable && !few).then(|| (percent(difference - error), percent(difference + error))),
             verdict,
         }
     }
@@ -263,6 +256,9 @@ mod tests {
     fn of_nothing_no_part_is_taken() {
         let compared = outcome(&[0; 5], &[3; 5]).compare(-10);
         assert_eq!((compared.change_percent, compared.interval_percent), (None, None));
+        assert_eq!(compared.verdict, Verdict::Worse, "it can still be told from the means");
+        assert_eq!(outcome(&[0; 5], &[0; 5]).compare(-10).verdict, Verdict::NoDifference);
+        assert_eq!(outcome(&[4; 5], &[]).compare(-10).change_percent, None);
         assert_eq!(outcome(&[], &[]).compare(-10).verdict, Verdict::TooFew);
     }
 }
